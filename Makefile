@@ -1,0 +1,69 @@
+# Everything runs from .venv, made from requirements.lock; nothing is installed elsewhere.
+# Needs Python 3.11 or newer with venv, and make. Another Python: make PYTHON=python3.13 check
+
+PYTHON ?= python3
+CASE   := examples/case-2024
+BIN    := .venv/bin
+READY  := .venv/.ready
+JOBS   := 2
+
+# 100 % branch coverage is asked of layers 0-3.
+FENCE  := src/letterlock/errors.py,src/letterlock/domain.py,src/letterlock/policy/*,src/letterlock/ledger*
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo check test lint fence bench lock clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; \
+	do printf '  make %-6s  %s\n' "$$name" "$$what"; done
+
+demo: $(READY) ## Replay the case of 2024 into demo/
+	@rm -rf demo
+	@$(BIN)/letterlock replay $(CASE) --out demo
+
+check: lint ## Lint, types, layers and the fast tests; before every commit
+	@echo "tests (fast)"
+	@$(BIN)/pytest -q -n $(JOBS) -m "not slow"
+
+test: lint ## The same with every test and the coverage fence; what CI runs
+	@echo "tests (all)"
+	@$(BIN)/pytest -q -n $(JOBS) --cov --cov-report=
+	@$(MAKE) fence
+
+lint: $(READY) ## Lint, format, types, layers
+	@echo "lint, format, types, layers"
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet || { \
+		$(BIN)/ruff format --check; echo "mend it with: $(BIN)/ruff format"; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports > .venv/layers.txt 2>&1 || { cat .venv/layers.txt; exit 1; }
+
+fence: $(READY) ## Fail unless the last full run covered every branch of layers 0-3
+	@echo "coverage of layers 0-3"
+	@$(BIN)/coverage report --include='$(FENCE)' --fail-under=100
+
+bench: $(READY) ## Measure on real mail (docs/benchmarks.md)
+	@bash bench/enron.sh
+
+lock: ## Pin every dependency anew into requirements.lock
+	@rm -rf build/lock && $(PYTHON) -m venv build/lock
+	@build/lock/bin/pip install --quiet --disable-pip-version-check pip-tools
+	@CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/pip-compile --quiet --upgrade \
+		--generate-hashes --all-extras --strip-extras --no-emit-index-url --no-emit-find-links \
+		--output-file requirements.lock pyproject.toml
+
+clean: ## Remove what make made
+	@rm -rf .venv demo build dist .coverage .coverage.* .hypothesis .import_linter_cache \
+		.mypy_cache .pytest_cache .ruff_cache
+	@find src tests bench examples -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Letterlock needs Python 3.11 or newer; choose one: make PYTHON=python3.13 …"; exit 1; }
+	@echo "setting up .venv (once, a minute or two)"
+	@rm -rf .venv && $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,61 @@
+"""The one error tree of Letterlock. Each class says what to conclude from it.
+
+LetterlockError            something that a person can act on; its text says how
+├── UsageError             the question is off: fix the call (exit 2)
+├── InputError             something handed to us cannot be read: fix the file, nothing was kept
+│   └── PolicyError        a policy, contract or regional table; carries file and line
+├── LedgerError            the ledger refuses: what was asked for was not recorded
+│   ├── UnknownVersion     written by a newer Letterlock: upgrade, nothing was guessed
+│   └── HeadMoved          somebody recorded in between: look again, then repeat
+├── WorkspaceError         the workspace is missing, damaged or in use
+└── ReleaseError           no release came of it, or one does not hold
+    └── VerificationError  the files are not what the manifest says: do not use them (exit 3)
+"""
+
+from __future__ import annotations
+
+
+class LetterlockError(Exception):
+    """The root: every failure that Letterlock foresees."""
+
+
+class UsageError(LetterlockError):
+    """The question itself is off (an unknown purpose, recipient or name): nothing was judged."""
+
+
+class InputError(LetterlockError):
+    """A file or value handed to us cannot be read: nothing of it was kept."""
+
+
+class PolicyError(InputError):
+    """A policy, contract or regional table is malformed; `findings` name file, line and mend."""
+
+    def __init__(self, message: str, *, file: str = "", line: int = 0) -> None:
+        """Prefix `message` with `file:line` where they are known (line counts from 1)."""
+        place = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
+        super().__init__(place + message)
+        self.file, self.line = file, line
+
+
+class LedgerError(LetterlockError):
+    """The ledger refused: nothing of the call was recorded."""
+
+
+class UnknownVersion(LedgerError):
+    """An event of a version this program does not know: upgrade rather than guess."""
+
+
+class HeadMoved(LedgerError):
+    """Compare-and-set failed: something was recorded since the head that the caller saw."""
+
+
+class WorkspaceError(LetterlockError):
+    """The workspace is missing, damaged, or in use by another build."""
+
+
+class ReleaseError(LetterlockError):
+    """No release came of it: nothing that looks like one was left behind."""
+
+
+class VerificationError(ReleaseError):
+    """The files of a release are not what its manifest says: do not use them."""

@@ -1,0 +1,627 @@
+"""Events, and the state as of T that they add up to. Spec: docs/spec/ledger.md.
+
+An event is recorded once and never changed. Its canonical bytes are what is committed to; beside
+them stand decision columns (`rows_of`), which say the same in integers and symbols and are what the
+plan reads. `fold` is the slow twin: event by event, into objects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from letterlock.domain import (
+    ANY,
+    BEGINNING,
+    END,
+    Act,
+    Amendment,
+    Clause,
+    Fact,
+    FactKind,
+    Hold,
+    Level,
+    Line,
+    Notice,
+    Objection,
+    PolicyVersion,
+    Recipient,
+    RecipientClass,
+    RegionTable,
+    Rulebook,
+    Setting,
+    Span,
+    State,
+    Subject,
+    Terms,
+    Time,
+    canonical,
+)
+from letterlock.errors import InputError, UnknownVersion
+
+VERSION: Final = 1
+SALT_SIZE: Final = 32
+COMMITMENT_LABEL: Final = b"letterlock/commitment/v1\0"
+
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event that is yet to be recorded."""
+
+    kind: str
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A recorded event; `body` None: erased, and only its subject and place are left."""
+
+    index: int
+    time: Time
+    kind: str
+    body: Body | None
+    subject: str | None = None
+    v: int = VERSION
+
+    def canonical(self) -> bytes:
+        """Return the bytes that its commitment commits to (RFC 8785)."""
+        content = {"body": self.body, "index": self.index, "kind": self.kind}
+        return canonical({**content, "time": self.time, "v": self.v})
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last recorded event: index -1 and the beginning of time in an empty ledger."""
+
+    index: int
+    time: Time
+
+
+class EventStore(Protocol):
+    """Where events are kept. Implementations: store/sqlite.py."""
+
+    def head(self) -> Head:
+        """Return the last recorded event's place."""
+
+    def append(self, drafts: Iterable[Draft], *, now: Time, expect: int | None = None) -> Head:
+        """Record `drafts` in one transaction, all or none.
+
+        Raises HeadMoved if `expect` is not the head's index, LedgerError if `now` lies before it.
+        """
+
+    def events(self, *, upto: int, subjects: Sequence[str] = ()) -> Iterator[Event]:
+        """Yield the events about everyone, and those about `subjects`, up to index `upto`."""
+
+    def every_event(self, *, upto: int) -> Iterator[Event]:
+        """Yield every event up to index `upto`, in recorded order."""
+
+    def columns(self, table: str, *, as_of: Time, upto: int, where: str = "") -> pa.Table:
+        """Return the decision columns of `table`, in recorded order."""
+
+    def symbols(self) -> Mapping[str, int]:
+        """Return the number of every interned symbol."""
+
+    def numbers(self, subjects: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Return the dense number of each subject id, interning what is new."""
+
+    def subject_ids(self) -> list[str]:
+        """Return every interned subject id; its position is its number."""
+
+
+def commitment(salt: bytes, canonical_event: bytes) -> bytes:
+    """Commit to an event: with the salt destroyed, nothing can be learned or shown of it."""
+    return hashlib.sha256(COMMITMENT_LABEL + salt + canonical_event).digest()
+
+
+# ── reading bodies ──────────────────────────────────────────────────────────────────────────
+
+
+class _Reader:
+    """A strict reader of one JSON object: every key is asked for once, none is left over."""
+
+    def __init__(self, body: object, what: str) -> None:
+        if not isinstance(body, Mapping):
+            raise InputError(f"{what}: not an object")
+        self.left = dict(body)
+        self.what = what
+
+    def take(self, key: str, kind: type | tuple[type, ...], default: object = ...) -> Any:  # noqa: ANN401
+        """Return the value of `key`, checked for its type; bool never passes for int."""
+        value = self.left.pop(key, default)
+        if value is ...:
+            raise InputError(f"{self.what}: {key} is missing")
+        if value is default and key not in self.left:
+            return value
+        wants_bool = kind is bool
+        if not isinstance(value, kind) or (isinstance(value, bool) and not wants_bool):
+            raise InputError(f"{self.what}: {key} cannot be {value!r}")
+        return value
+
+    def text(self, key: str, default: object = ...) -> Any:  # noqa: ANN401
+        """Return a non-empty string."""
+        value = self.take(key, str, default)
+        if value == "":
+            raise InputError(f"{self.what}: {key} is empty")
+        return value
+
+    def span(self) -> Span:
+        """Return the span between `from` and `to`, either of which may be absent: open."""
+        start, end = self.take("from", int, BEGINNING), self.take("to", int, END)
+        if not BEGINNING <= start <= end <= END:
+            raise InputError(f"{self.what}: from {start} to {end} is no span of time")
+        return Span(start, end)
+
+    def strings(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        """Return a non-empty list of strings."""
+        value = self.take(key, list, ... if default is None else list(default))
+        if not all(isinstance(v, str) and v for v in value):
+            raise InputError(f"{self.what}: {key} must list texts")
+        return tuple(value)
+
+    def done(self) -> None:
+        """Raise InputError if a key was not asked for."""
+        if self.left:
+            raise InputError(f"{self.what}: unknown {', '.join(sorted(self.left))}")
+
+
+def clause_body(clause: Clause) -> dict[str, Any]:
+    """Write a clause as JSON. Raises InputError for one that could not be read."""
+    if clause.level is None:
+        raise InputError(f"clause {clause.id} has no level")
+    body: dict[str, Any] = {"id": clause.id, "level": clause.level.name.lower()}
+    for key in ("data_classes", "purposes", "recipients", "jurisdictions", "contracts"):
+        if getattr(clause, key) != (ANY,):
+            body[key] = list(getattr(clause, key))
+    return body | span_body(clause.span)
+
+
+def span_body(span: Span) -> dict[str, int]:
+    """Write a span as `from` and `to`, leaving out what is open."""
+    body = {"from": span.start} if span.start > BEGINNING else {}
+    return body | ({"to": span.end} if span.end < END else {})
+
+
+def read_clause(body: object) -> Clause:
+    """Read a clause strictly. Raises InputError."""
+    reader = _Reader(body, "clause")
+    name = reader.text("id")
+    reader.what = f"clause {name}"
+    level = reader.text("level").upper()
+    if level not in Level.__members__:
+        raise InputError(f"clause {name}: unknown level {level.lower()!r}")
+
+    def alternatives(key: str) -> tuple[str, ...]:
+        return reader.strings(key, (ANY,))
+
+    clause = Clause(
+        name,
+        Level[level],
+        alternatives("data_classes"),
+        alternatives("purposes"),
+        alternatives("recipients"),
+        alternatives("jurisdictions"),
+        alternatives("contracts"),
+        reader.span(),
+    )
+    reader.done()
+    return clause
+
+
+def _clauses(reader: _Reader, *, strict: bool) -> tuple[Clause, ...]:
+    """Read clauses; unless `strict`, one that cannot be read becomes one that denies."""
+    found = []
+    for n, body in enumerate(reader.take("clauses", list)):
+        try:
+            found.append(read_clause(body))
+        except InputError:
+            if strict:
+                raise
+            found.append(Clause(f"unreadable clause {n + 1}", None))
+    return tuple(found)
+
+
+def _fact(reader: _Reader, event: Event, n: int) -> Fact:
+    kind = reader.text("kind")
+    if kind not in list(FactKind):
+        raise InputError(f"{reader.what}: unknown fact {kind!r}")
+    value = reader.take("value", int if kind == FactKind.BIRTH_YEAR else str, None)
+    if value == "" or (isinstance(value, int) and not 1800 <= value <= 9999):  # noqa: PLR2004
+        raise InputError(f"{reader.what}: {kind} cannot be {value!r}")
+    fact = Fact(FactKind(kind), value, reader.span(), event.time, (event.index, n))
+    reader.done()
+    return fact
+
+
+def _line(reader: _Reader, act: Act, event: Event, text: str) -> Line:
+    refusal = act is not Act.GRANT
+    wide = ANY if refusal else ...
+    purpose, pattern = reader.text("purpose", wide), reader.text("data_class", wide)
+    recipient, span = reader.text("recipient", wide), reader.span()
+    earlier, explicit = reader.take("earlier", bool, False), reader.take("explicit", bool, False)  # noqa: FBT003
+    categories = frozenset(reader.strings("categories", ()))
+    expires = reader.take("expires", int, END)
+    reader.done()
+    if refusal and (earlier or explicit or categories or expires != END):
+        raise InputError(f"{reader.what}: a refusal has no expiry, category or earlier period")
+    if not refusal and ANY in (purpose, recipient):
+        raise InputError(f"{reader.what}: a grant names one purpose and one recipient")
+    return Line(
+        act, purpose, pattern, recipient, span, event.time, event.index,
+        earlier, explicit, categories, expires, text,
+    )  # fmt: skip
+
+
+# ── what each event says of one person ──────────────────────────────────────────────────────
+
+
+class Said(NamedTuple):
+    """What one event says of its subject, in domain values; each list may be empty."""
+
+    member: bool | None = None
+    facts: tuple[Fact, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    objected: str = ""
+    taken_back: str = ""
+    amendments: tuple[Amendment, ...] = ()
+    lines: tuple[Line, ...] = ()
+
+
+def _registered(body: _Reader, event: Event) -> Said:
+    facts = [
+        _fact(_Reader(f, "subject.registered: fact"), event, n)
+        for n, f in enumerate(body.take("facts", list, []))
+    ]
+    noticed = body.strings("noticed", ())
+    notices = [Notice(version, event.time, at_registration=True) for version in noticed]
+    return Said(body.take("member", bool), tuple(facts), tuple(notices))
+
+
+def _fact_of(body: _Reader, event: Event) -> Said:
+    fact = _fact(body, event, 0)
+    return Said(facts=(fact,))
+
+
+def _notice(body: _Reader, event: Event) -> Said:
+    body.take("evidence", Mapping, None)
+    return Said(notices=(Notice(body.text("version"), event.time),))
+
+
+def _amended(body: _Reader, _event: Event) -> Said:
+    contract = body.text("contract")
+    _evidence(body)
+    amendments = []
+    for line in body.take("lines", list):
+        reader = _Reader(line, "contract.amended: line")
+        scope = (reader.text("purpose"), reader.text("data_class"), reader.text("recipient"))
+        amendments.append(Amendment(contract, *scope, reader.span()))
+        reader.done()
+    return Said(amendments=tuple(amendments))
+
+
+def _evidence(body: _Reader) -> str:
+    """Read the act's own evidence (time, channel, text shown); return the text's hash."""
+    evidence = _Reader(body.take("evidence", Mapping), f"{body.what}: evidence")
+    evidence.take("time", int)
+    evidence.text("channel")
+    evidence.text("setting", None)
+    evidence.text("language", None)
+    text: str = evidence.text("text", "")
+    evidence.done()
+    return text
+
+
+def _chosen(body: _Reader, event: Event) -> Said:
+    act = body.text("act")
+    if act not in list(Act):
+        raise InputError(f"{body.what}: unknown act {act!r}")
+    text = _evidence(body) if act == Act.GRANT or "evidence" in body.left else ""
+    if act == Act.GRANT and not text:
+        raise InputError(f"{body.what}: a grant needs the hash of the text that was shown")
+    lines = body.take("lines", list)
+    if not lines:
+        raise InputError(f"{body.what}: no lines")
+    readers = [_Reader(line, "choice.made: line") for line in lines]
+    return Said(lines=tuple(_line(reader, Act(act), event, text) for reader in readers))
+
+
+_OF_PERSON: Final[Mapping[str, Callable[[_Reader, Event], Said]]] = {
+    "subject.registered": _registered,
+    "subject.fact": _fact_of,
+    "notice.delivered": _notice,
+    "version.objected": lambda body, _: Said(objected=body.text("version")),
+    "version.objection_withdrawn": lambda body, _: Said(taken_back=body.text("version")),
+    "contract.amended": _amended,
+    "choice.made": _chosen,
+}
+
+PERSONAL: Final = frozenset(_OF_PERSON)
+
+
+def said(event: Event) -> Said:
+    """Read what a personal event says. Raises InputError if its body is malformed."""
+    body = _Reader(event.body, event.kind)
+    subject = body.text("subject")
+    if subject != event.subject:
+        raise InputError(f"{event.kind}: filed under {event.subject!r} but about {subject!r}")
+    result = _OF_PERSON[event.kind](body, event)
+    body.done()
+    return result
+
+
+# ── what each event says of everyone ────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class _Rules:
+    """The rulebook in the making."""
+
+    recipients: dict[str, Recipient] = field(default_factory=dict)
+    policies: list[PolicyVersion] = field(default_factory=list)
+    data_classes: dict[str, int] = field(default_factory=dict)
+    contracts: dict[str, tuple[Terms, ...]] = field(default_factory=dict)
+    regions: list[RegionTable] = field(default_factory=list)
+    holds: dict[str, Hold] = field(default_factory=dict)
+    locked: set[str] = field(default_factory=set)
+
+
+def _policy(rules: _Rules, body: _Reader, event: Event, *, strict: bool) -> None:
+    texts = {
+        (setting, language): digest
+        for setting, languages in body.take("texts", Mapping, {}).items()
+        for language, digest in languages.items()
+    }
+    settings = {
+        name: _setting(name, scope) for name, scope in body.take("settings", Mapping, {}).items()
+    }
+    version = PolicyVersion(
+        body.text("version"), event.index, event.time, body.take("effective_at", int),
+        body.take("window", int), _clauses(body, strict=strict), body.strings("data_classes"),
+        settings, texts, body.take("document", str, ""),
+    )  # fmt: skip
+    if any(v.version == version.version for v in rules.policies):
+        raise InputError(f"policy version {version.version} is already published")
+    if version.effective_at < event.time or version.window < 0:
+        raise InputError(f"policy version {version.version} would take effect in the past")
+    rules.policies.append(version)
+    for data_class in version.data_classes:
+        rules.data_classes.setdefault(data_class, event.index)
+
+
+def _setting(name: str, scope: object) -> Setting:
+    reader = _Reader(scope, f"setting {name}")
+    lists = [reader.strings(key) for key in ("purposes", "data_classes", "recipients")]
+    setting = Setting(name, reader.text("title"), *lists)
+    reader.done()
+    return setting
+
+
+def _contract(rules: _Rules, body: _Reader, event: Event, *, strict: bool) -> None:
+    contract = body.text("contract")
+    terms = Terms(contract, event.time, _clauses(body, strict=strict))
+    rules.contracts[contract] = (*rules.contracts.get(contract, ()), terms)
+
+
+def _region(rules: _Rules, body: _Reader, event: Event, *, strict: bool) -> None:
+    ages = body.take("ages", Mapping)
+    if not all(isinstance(k, str) and type(v) is int for k, v in ages.items()):
+        raise InputError("region.published: ages must map jurisdictions to whole years")
+    rules.regions.append(RegionTable(event.time, dict(ages), _clauses(body, strict=strict)))
+
+
+def _hold(rules: _Rules, body: _Reader, _event: Event, *, strict: bool) -> None:
+    name = body.text("hold")
+    if name in rules.holds:
+        raise InputError(f"hold {name} stands already")
+    if body.take("lock", bool, False):  # noqa: FBT003
+        rules.locked.add(name)
+    rules.holds[name] = Hold(name, _clauses(body, strict=strict))
+
+
+def _lift(rules: _Rules, body: _Reader, _event: Event, *, strict: bool) -> None:
+    del strict
+    name = body.text("hold")
+    if name not in rules.holds:
+        raise InputError(f"no hold {name} stands")
+    if name in rules.locked:
+        raise InputError(f"hold {name} is locked: it can never be lifted")
+    del rules.holds[name]
+
+
+def _recipient(rules: _Rules, body: _Reader, _event: Event, *, strict: bool) -> None:
+    del strict
+    name, kind = body.text("recipient"), body.text("class")
+    if name in rules.recipients:
+        raise InputError(f"recipient {name} is registered; one that changes is registered anew")
+    if name == ANY or name in list(RecipientClass) or kind not in list(RecipientClass):
+        raise InputError(f"recipient {name}: name one legal entity, with one of the three classes")
+    rules.recipients[name] = Recipient(name, body.text("name"), RecipientClass(kind))
+
+
+class _Handler(Protocol):
+    def __call__(self, rules: _Rules, body: _Reader, event: Event, /, *, strict: bool) -> None: ...
+
+
+_OF_EVERYONE: Final[Mapping[str, _Handler]] = {
+    "policy.published": _policy,
+    "contract.published": _contract,
+    "region.published": _region,
+    "hold.set": _hold,
+    "hold.lifted": _lift,
+    "recipient.registered": _recipient,
+}
+
+# Recorded for later readers; they change no decision.
+_RECORDS: Final = frozenset({"release.opened", "release.sealed", "event.erased"})
+
+KINDS: Final = PERSONAL | frozenset(_OF_EVERYONE) | _RECORDS
+
+
+def check_version(event: Event) -> None:
+    """Raise UnknownVersion for an event that this program cannot know the meaning of."""
+    if event.v != VERSION or event.kind not in KINDS:
+        raise UnknownVersion(
+            f"event {event.index} is a {event.kind} of version {event.v}, which this program does "
+            "not know: upgrade Letterlock before it decides anything"
+        )
+
+
+def fold_rules(events: Iterable[Event], as_of: Time, *, admit: Event | None = None) -> Rulebook:
+    """Fold what holds for everyone as of `as_of`.
+
+    `admit` is an event yet to be recorded, read strictly. Raises InputError if it is not to be.
+    """
+    rules = _Rules()
+    for event, strict in _by(events, as_of, admit):
+        check_version(event)
+        if event.kind in _OF_EVERYONE:
+            body = _Reader(event.body, event.kind)
+            _OF_EVERYONE[event.kind](rules, body, event, strict=strict)
+            if strict:
+                body.done()
+    return Rulebook(
+        as_of, rules.recipients, tuple(rules.policies), rules.data_classes,
+        rules.contracts, tuple(rules.regions), tuple(rules.holds.values()),
+    )  # fmt: skip
+
+
+def _by(events: Iterable[Event], as_of: Time, admit: Event | None) -> Iterator[tuple[Event, bool]]:
+    yield from ((event, False) for event in events if event.time <= as_of)
+    if admit is not None:
+        yield admit, True
+
+
+def fold(events: Iterable[Event], as_of: Time) -> State:
+    """Fold `events` (in recorded order) into the state as of `as_of`, one by one.
+
+    A person any of whose events was erased is nobody we know any more: unknown, which denies.
+    """
+    recorded = list(events)
+    subjects: dict[str, Subject] = {}
+    erased = set()
+    for event in recorded:
+        check_version(event)
+        if event.kind not in PERSONAL or event.subject is None:
+            continue
+        if event.body is None:  # destroyed, so gone from every T
+            erased.add(event.subject)
+            continue
+        if event.time > as_of:
+            continue
+        old = subjects.get(event.subject, Subject(event.subject, member=False))
+        new = said(event)
+        objections = old.objections
+        if new.objected:
+            objections = (*objections, Objection(new.objected, Span(event.time, END)))
+        if new.taken_back:
+            objections = tuple(
+                Objection(o.version, Span(o.span.start, min(o.span.end, event.time)))
+                if o.version == new.taken_back
+                else o
+                for o in objections
+            )
+        subjects[event.subject] = Subject(
+            old.id,
+            old.member if new.member is None else new.member,
+            old.facts + new.facts,
+            old.notices + new.notices,
+            objections,
+            old.amendments + new.amendments,
+            old.lines + new.lines,
+        )
+    known = {name: subject for name, subject in subjects.items() if name not in erased}
+    return State(fold_rules(recorded, as_of), known)
+
+
+# ── decision columns ────────────────────────────────────────────────────────────────────────
+
+TABLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "person": ("member",),
+    "fact": ("n", "kind", "value", "start", "stop"),
+    "notice": ("version", "at_registration"),
+    "objection": ("version", "taken_back"),
+    "amendment": ("contract", "purpose", "pattern", "recipient", "start", "stop"),
+    "line": ("shape", "start", "stop", "expires", "acted"),
+    "erased": (),
+}
+"""Decision columns of each table; all of them follow (event index, time, subject number)."""
+
+
+def shape_of(line: Line) -> str:
+    """Write what a line says apart from who and when: few lines differ in it, so it is a symbol."""
+    return _shape(
+        line.act, line.purpose, line.pattern, line.recipient,
+        line.earlier, line.explicit, line.categories, line.text,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _shape(act: Act, purpose: str, pattern: str, recipient: str, *rest: Any) -> str:  # noqa: ANN401
+    earlier, explicit, categories, text = rest
+    said = [act.value, purpose, pattern, recipient, earlier, explicit, sorted(categories), text]
+    return canonical(said).decode()
+
+
+class Shape(NamedTuple):
+    """A line without its person and times."""
+
+    act: Act
+    purpose: str
+    pattern: str
+    recipient: str
+    earlier: bool
+    explicit: bool
+    categories: frozenset[str]
+    text: str
+
+
+def read_shape(symbol: str) -> Shape | None:
+    """Read what `shape_of` wrote; None for any other symbol."""
+    if not symbol.startswith('["'):
+        return None
+    try:
+        act, purpose, pattern, recipient, earlier, explicit, categories, text = json.loads(symbol)
+        scope = (purpose, pattern, recipient)
+        return Shape(Act(act), *scope, earlier, explicit, frozenset(categories), text)
+    except (ValueError, TypeError):
+        return None
+
+
+Value = int | str
+Row = tuple[str, tuple[Value, ...]]
+
+
+def rows_of(event: Event) -> list[Row]:
+    """Return what a personal event adds to the decision columns: (table, values) in order.
+
+    Strings are symbols, to be interned by the store; -1 stands for None. Raises InputError if the
+    event's body is malformed, so nothing malformed is ever recorded.
+    """
+    if event.kind not in PERSONAL or event.body is None:
+        return []
+    new = said(event)
+    acted = event.body.get("evidence", {}).get("time", event.time)
+    rows: list[Row] = [] if new.member is None else [("person", (int(new.member),))]
+    for n, fact in enumerate(new.facts):
+        value = -1 if fact.value is None else fact.value
+        rows.append(("fact", (n, fact.kind.value, value, fact.span.start, fact.span.end)))
+    rows += [("notice", (n.version, int(n.at_registration))) for n in new.notices]
+    rows += [("objection", (v, back)) for v, back in ((new.objected, 0), (new.taken_back, 1)) if v]
+    rows += [
+        ("amendment", (a.contract, a.purpose, a.pattern, a.recipient, a.span.start, a.span.end))
+        for a in new.amendments
+    ]
+    for line in new.lines:
+        reach = line.reach()
+        values = (shape_of(line), reach.start, reach.end, line.expires_at, acted)
+        rows.append(("line", values))
+    return rows

@@ -1,0 +1,1 @@
+"""May it go? What policies say, and the decision."""

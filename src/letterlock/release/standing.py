@@ -1,0 +1,183 @@
+"""What policy, region, contract and holds ask of people who stand alike: decided once per group.
+
+The columnar twin of what policy/decide.py asks of one person. Two people stand alike when the same
+facts and versions count for both; then everything but their own choices is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Final, NamedTuple
+
+from letterlock.domain import (
+    ADULT_AGE,
+    Clause,
+    Context,
+    Level,
+    Reason,
+    Recipient,
+    Rulebook,
+    Time,
+    covers,
+    is_training,
+)
+from letterlock.policy.clauses import matching, strictest
+
+ALLOWED: Final = len(Reason)
+"""One more than the last reason: nothing denies."""
+
+Places = frozenset[str | None]
+Contracts = frozenset[str | None]
+Lifted = frozenset[tuple[str, str]]
+"""(contract, data class pattern) of the amendments that count."""
+
+
+class Standing(NamedTuple):
+    """How someone stands at a moment: facts and version in force (-1: none), then and now."""
+
+    places: Places
+    contracts: Contracts
+    in_force: int
+    places_now: Places
+    contracts_now: Contracts
+    in_force_now: int
+    lifted: Lifted
+
+
+class Asked(NamedTuple):
+    """What is asked: the first reason no choice can cure (ALLOWED: none), and the level needed."""
+
+    reason: int
+    level: Level
+    silent_then: bool
+
+
+class _Hearing:
+    """What has been heard so far: the first reason, and the highest level."""
+
+    def __init__(self) -> None:
+        self.reason: int = ALLOWED
+        self.level = Level.NOTHING
+
+    def deny(self, reason: Reason) -> None:
+        self.reason, self.level = min(self.reason, reason), Level.NEVER
+
+    def hear(self, clauses: list[Clause], prohibited: Reason) -> None:
+        level = strictest(clauses)
+        if any(clause.level is None for clause in clauses):
+            self.reason = Reason.UNEVALUABLE
+        if level is Level.NEVER:
+            self.deny(prohibited)
+        elif level is not None:
+            self.level = max(self.level, level)
+
+
+_WITHOUT_TERMS: Final = Clause("contract without terms", Level.NEVER)
+
+
+class Group:
+    """Answers for one purpose and recipient, under one rulebook."""
+
+    def __init__(self, purpose: str, recipient: Recipient, rules: Rulebook) -> None:
+        """Ask about `purpose` and `recipient` as of `rules.as_of`."""
+        self._purpose, self._recipient, self._rules = purpose, recipient, rules
+
+    def asked(self, standing: Standing, data_class: str, at: Time) -> Asked:
+        """Return what is asked of all who stand so, about `data_class` data made at `at`."""
+        now, hearing = self._rules.as_of, _Hearing()
+        then_facts = (standing.places, standing.contracts)
+        now_facts = (standing.places_now, standing.contracts_now)
+        for facts in (then_facts, now_facts):
+            for context in self._contexts(data_class, at, *facts):
+                for hold in self._rules.holds:
+                    hearing.hear(matching(hold.clauses, context), Reason.HOLD)
+        for facts, terms_at in ((then_facts, at), (then_facts, now), (now_facts, now)):
+            contexts = list(self._contexts(data_class, at, *facts))
+            self._hear_regions(hearing, contexts, terms_at)
+            for context in contexts:
+                if context.contract is not None:
+                    self._hear_contract(hearing, context, terms_at, standing.lifted)
+        then = self._heard_policy(hearing, data_class, at, then_facts, standing.in_force, at)
+        today = self._heard_policy(hearing, data_class, at, now_facts, standing.in_force_now, now)
+        silent_then = not then or standing.in_force < 0
+        if not today:
+            hearing.deny(Reason.NOT_FORESEEN_NOW)
+        elif standing.in_force_now < 0:
+            hearing.deny(Reason.NOTICE_NOT_IN_FORCE)
+        if silent_then or is_training(self._purpose):
+            hearing.level = max(hearing.level, Level.GRANT)
+        return Asked(hearing.reason, hearing.level, silent_then)
+
+    def _hear_regions(self, hearing: _Hearing, contexts: list[Context], terms_at: Time) -> None:
+        tables = [t for t in self._rules.regions if t.published_at <= terms_at]
+        for context in contexts:
+            if tables and context.jurisdiction in tables[-1].ages:
+                hearing.hear(matching(tables[-1].clauses, context), Reason.REGION)
+            elif tables or terms_at == self._rules.as_of:
+                hearing.deny(Reason.REGION)
+
+    def _hear_contract(
+        self, hearing: _Hearing, context: Context, terms_at: Time, lifted: Lifted
+    ) -> None:
+        history = self._rules.contracts.get(context.contract or "", ())
+        terms = [t for t in history if t.published_at <= terms_at]
+        found = matching(terms[-1].clauses, context) if terms else [_WITHOUT_TERMS]
+        if any(c == context.contract and covers(p, context.data_class) for c, p in lifted):
+            if strictest(found) is Level.NEVER:
+                hearing.level = max(hearing.level, Level.GRANT)
+            found = [c for c in found if c.level is not Level.NEVER]
+        hearing.hear(found, Reason.CONTRACT)
+
+    def age_limit(self, standing: Standing, at: Time) -> int:
+        """Return the highest age at which anyone who stands so is still treated as a minor."""
+        tables = self._rules.regions
+        tables_then = [t for t in tables if t.published_at <= at]
+        limits = [ADULT_AGE]
+        for places, known in (
+            (standing.places, tables_then),
+            (standing.places, tables),
+            (standing.places_now, tables),
+        ):
+            limits += [known[-1].ages.get(p or "", 0) for p in places if known]
+        return max(limits)
+
+    def _heard_policy(  # noqa: PLR0913, PLR0917 - one moment's facts and version in force
+        self,
+        hearing: _Hearing,
+        data_class: str,
+        at: Time,
+        facts: tuple[Places, Contracts],
+        in_force: int,
+        t: Time,
+    ) -> bool:
+        """Hear the versions that count at `t`; return whether there is one, and each speaks."""
+        published = [v for v in self._rules.policies if v.published_at <= t]
+        counting = published[max(in_force, 0) :]
+        # (Of data made at T itself, then and now are the same, and then is named first.)
+        prohibited = Reason.PROHIBITED_THEN if t == at else Reason.PROHIBITED_NOW
+        speaks = bool(counting)
+        for version in counting:
+            for context in self._contexts(data_class, at, *facts):
+                found = matching(version.clauses, context)
+                hearing.hear(found, prohibited)
+                speaks = speaks and bool(found)
+        return speaks
+
+    def _contexts(
+        self, data_class: str, at: Time, places: Places, contracts: Contracts
+    ) -> Iterator[Context]:
+        for place, contract in product(places, contracts):
+            yield Context(data_class, self._purpose, self._recipient, place, contract, at)
+
+
+def turning_points(rules: Rulebook) -> list[Time]:
+    """Return every time at which what is asked may change for everyone alike, in order."""
+    times = {v.published_at for v in rules.policies} | {v.effective_at for v in rules.policies}
+    times |= {t.published_at for t in rules.regions}
+    times |= {t.published_at for history in rules.contracts.values() for t in history}
+    sets = [v.clauses for v in rules.policies] + [t.clauses for t in rules.regions]
+    sets += [h.clauses for h in rules.holds]
+    sets += [t.clauses for history in rules.contracts.values() for t in history]
+    times |= {t for clauses in sets for c in clauses for t in (c.span.start, c.span.end)}
+    return sorted(t for t in times if t <= rules.as_of)

@@ -1,0 +1,1 @@
+"""The case of 2024, replayed on a synthetic network."""

@@ -1,0 +1,81 @@
+"""A world put through the columnar path: a real ledger, the plan, and the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from worlds import World
+
+from letterlock.domain import END, Item, Reason, Request, Role, Rulebook, Time
+from letterlock.policy.decide import recipient_of
+from letterlock.release.kernel import (
+    NO_KIND,
+    ROLE_SHIFT,
+    UNRESOLVED,
+    Items,
+    Kernel,
+    reason_and_role,
+)
+from letterlock.release.plan import Kind, make_plan
+from letterlock.store.sqlite import SqliteStore
+
+
+def record(world: World, path: Path) -> SqliteStore:
+    """Record a world's events in a ledger at `path`, at their times."""
+    store = SqliteStore(path, create=True)
+    drafts = list(world.drafts)
+    while drafts:
+        time = drafts[0][0]
+        same = [draft for t, draft in drafts if t == time]
+        store.append(same, now=time)
+        drafts = drafts[len(same) :]
+    return store
+
+
+def pack(items: Sequence[Item], store: SqliteStore) -> tuple[Items, list[Kind]]:
+    """Lay items out as the index does."""
+    ids = sorted({p.subject for item in items for p in item.parties if p.subject is not None})
+    number = dict(zip(ids, store.numbers(ids).tolist(), strict=True))
+    kinds: dict[Kind, int] = {}
+
+    def kind_of(data_class: str | None, categories: frozenset[str] | None, *, undated: bool) -> int:
+        return kinds.setdefault(Kind(data_class, categories, undated), len(kinds))
+
+    created, kind, parties, quotes, quote_kind, quote_at = [], [], [], [], [], []
+    offsets, quote_offsets = [0], [0]
+    for item in items:
+        known = item.data_class is not None
+        created.append(END if item.created_at is None else item.created_at)
+        kind.append(kind_of(item.data_class, item.categories, undated=False) if known else NO_KIND)
+        for party in item.parties:
+            subject = UNRESOLVED if party.subject is None else number[party.subject]
+            if party.role is Role.QUOTED:
+                at: Time | None = party.created_at
+                quotes.append(subject)
+                quote_at.append(END if at is None else at)
+                quote_kind.append(kind_of(party.data_class, item.categories, undated=at is None))
+            else:
+                parties.append(subject | party.role << ROLE_SHIFT)
+        offsets.append(len(parties))
+        quote_offsets.append(len(quotes))
+    packed = Items(
+        np.array(created, np.int64), np.array(kind, np.uint16), np.array(offsets, np.int32),
+        np.array(parties, np.uint32), np.array(quote_offsets, np.int32),
+        np.array(quotes, np.uint32), np.array(quote_kind, np.uint16), np.array(quote_at, np.int64),
+    )  # fmt: skip
+    return packed, list(kinds)
+
+
+def verdicts(
+    world: World, request: Request, store: SqliteStore, rules: Rulebook, *, epochs: int = 3
+) -> list[tuple[Reason | None, Role | None]]:
+    """Judge a world's items by plan and kernel."""
+    upto = store.head().index
+    items, kinds = pack(world.items, store)
+    recipient = recipient_of(request, rules)
+    plan = make_plan(store, rules, request.purpose, recipient, kinds, upto=upto)
+    cuts = np.quantile(items.created_at, np.linspace(0, 1, epochs + 1)[1:-1]).astype(np.int64)
+    kernel = Kernel.ready(plan, kinds, cuts)
+    return [reason_and_role(code) for code in kernel.verdicts(items).tolist()]
