@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from worlds import World
 
 from letterlock.domain import END, Item, Reason, Request, Role, Rulebook, Time
 from letterlock.policy.decide import recipient_of
@@ -20,6 +19,9 @@ from letterlock.release.kernel import (
 )
 from letterlock.release.plan import Kind, make_plan
 from letterlock.store.sqlite import SqliteStore
+from worlds import World
+
+Answer = tuple[Reason | None, Role | None]
 
 
 def record(world: World, path: Path) -> SqliteStore:
@@ -54,7 +56,8 @@ def pack(items: Sequence[Item], store: SqliteStore) -> tuple[Items, list[Kind]]:
             if party.role is Role.QUOTED:
                 at: Time | None = party.created_at
                 quotes.append(subject)
-                quote_at.append(END if at is None else at)
+                # END stands for no time: a quote that claims END itself is one moment later.
+                quote_at.append(END if at is None else at + (at == END))
                 quote_kind.append(kind_of(party.data_class, item.categories, undated=at is None))
             else:
                 parties.append(subject | party.role << ROLE_SHIFT)
@@ -68,14 +71,32 @@ def pack(items: Sequence[Item], store: SqliteStore) -> tuple[Items, list[Kind]]:
     return packed, list(kinds)
 
 
+class Columnar:
+    """A world's items before one plan."""
+
+    def __init__(
+        self, items: Sequence[Item], request: Request, store: SqliteStore, rules: Rulebook
+    ) -> None:
+        """Pack `items`, and plan `request` from the ledger in `store`."""
+        self.items, self.kinds = pack(items, store)
+        recipient = recipient_of(request, rules)
+        upto = store.head().index
+        self.plan = make_plan(store, rules, request.purpose, recipient, self.kinds, upto=upto)
+
+    def kernel(self, epochs: int) -> Kernel:
+        """Lay the plan out in about `epochs` epochs of as many items each."""
+        shares = np.linspace(0, 1, epochs + 1)[1:-1]
+        cuts = np.quantile(self.items.created_at, shares).astype(np.int64)
+        return Kernel.ready(self.plan, self.kinds, cuts)
+
+    def answers(self, epochs: int) -> list[Answer]:
+        """Judge the items."""
+        codes = self.kernel(epochs).verdicts(self.items)
+        return [reason_and_role(code) for code in codes.tolist()]
+
+
 def verdicts(
     world: World, request: Request, store: SqliteStore, rules: Rulebook, *, epochs: int = 3
-) -> list[tuple[Reason | None, Role | None]]:
+) -> list[Answer]:
     """Judge a world's items by plan and kernel."""
-    upto = store.head().index
-    items, kinds = pack(world.items, store)
-    recipient = recipient_of(request, rules)
-    plan = make_plan(store, rules, request.purpose, recipient, kinds, upto=upto)
-    cuts = np.quantile(items.created_at, np.linspace(0, 1, epochs + 1)[1:-1]).astype(np.int64)
-    kernel = Kernel.ready(plan, kinds, cuts)
-    return [reason_and_role(code) for code in kernel.verdicts(items).tolist()]
+    return Columnar(world.items, request, store, rules).answers(epochs)

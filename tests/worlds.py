@@ -6,7 +6,7 @@ A world lives on a coarse grid of days, so that boundaries meet; T falls before 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -65,6 +65,7 @@ class Maker:
         self.strange = self.rng.random() < 0.6
         self.world = World(people=[f"p{n}" for n in range(people)])
         self.count = items
+        self.crowd = people / 6
         self.versions = 0
         self.holds: list[str] = []
         self.clauses = 0
@@ -84,7 +85,7 @@ class Maker:
         for person in world.people:
             if rng.random() < 0.98:
                 self.register(person, rng.choice([0, 0, 0, 1, 30]))
-        for _ in range(rng.randint(10, 60)):
+        for _ in range(round(rng.randint(10, 60) * self.crowd)):
             self.event(rng.choice(range(0, 120, 5)))
         world.drafts.sort(key=lambda d: d[0])
         world.as_of = day(rng.choice([90, 110, 110, 115, 200]))
@@ -186,10 +187,8 @@ class Maker:
             facts.append({"kind": "contract", "value": rng.choice(CONTRACTS)})
         if rng.random() < 0.03:
             facts.pop(rng.randrange(len(facts)))
-        for fact in facts:
-            if rng.random() < 0.05:
-                fact |= self.span()
-        noticed = [f"v{self.rng.randint(1, self.versions)}"] if rng.random() < 0.9 else []
+        facts = [fact | self.span() if rng.random() < 0.03 else fact for fact in facts]
+        noticed = [f"v{self.rng.randint(1, self.versions)}"] if rng.random() < 0.95 else []
         member = rng.random() < 0.98
         self.say(
             when, "subject.registered", subject=person, member=member, facts=facts, noticed=noticed
@@ -229,7 +228,7 @@ class Maker:
             if not wide and rng.random() < 0.2:
                 line |= self.span()
             lines.append(line)
-            if wide or rng.random() < 0.5:
+            if rng.random() < (0.9 if wide else 0.5):
                 before = {k: v for k, v in line.items() if k not in {"from", "to"}}
                 span = self.span() if rng.random() < 0.1 else {}
                 lines.append({**before, "earlier": True, **span})
@@ -239,64 +238,85 @@ class Maker:
     def event(self, when: float) -> None:
         """Draw something that happens."""
         rng = self.rng
-        person = rng.choice(self.world.people)
-        version = f"v{rng.randint(1, self.versions)}"
-        kind = rng.choices(
-            ["choose", "notice", "object", "back", "fact", "amend", "policy", "region", "contract",
-             "hold", "lift", "register"],
-            [12, 12, 1, 2, 2, 2, 0.7, 0.2, 0.2, 0.2, 0, 0.6],
-        )[0]  # fmt: skip
-        if kind == "choose":
-            self.choose(person, when)
-        elif kind == "notice":
-            self.say(when, "notice.delivered", subject=person, version=version)
-        elif kind == "object":
-            version = "never published" if rng.random() < 0.05 else version
-            self.say(when, "version.objected", subject=person, version=version)
-        elif kind == "back":
-            self.say(when, "version.objection_withdrawn", subject=person, version=version)
-        elif kind == "fact":
-            what = rng.choice(["jurisdiction", "contract", "birth_year"])
-            values: dict[str, list[Any]] = {
-                "jurisdiction": list(PLACES),
-                "contract": [*CONTRACTS, None],
-                "birth_year": [1970, 1980, 1999],
-            }
-            value = rng.choice(values[what])
-            if rng.random() < 0.1:
-                value = {"jurisdiction": "ZZ", "contract": "unwritten", "birth_year": 2008}[what]
-                value = rng.choice([value, None])
-            body = {"kind": what} | ({} if value is None else {"value": value})
-            self.say(when, "subject.fact", subject=person, **body, **self.span())
-        elif kind == "amend":
-            line = {
-                "purpose": rng.choice(PURPOSES),
-                "data_class": rng.choice(PATTERNS),
-                "recipient": rng.choice(RECIPIENTS)[0],
-            } | self.span()
-            evidence = {"time": day(when), "channel": "paper", "text": TEXTS[0]}
-            self.say(
-                when, "contract.amended", subject=person, contract=rng.choice(CONTRACTS),
-                lines=[line], evidence=evidence,
-            )  # fmt: skip
-        elif kind == "policy":
-            self.policy(when)
-        elif kind == "region":
-            self.region(when)
-        elif kind == "contract":
-            self.contract(rng.choice(CONTRACTS), when)
-        elif kind == "hold":
-            name = f"h{len(self.holds)}"
-            self.holds.append(name)
-            clause = self.clause(["never"], jurisdictions=[rng.choice(PLACES)])
-            self.say(when, "hold.set", hold=name, clauses=[clause], lock=False)
-            if rng.random() < 0.7:
-                self.say(when + rng.choice([5, 20]), "hold.lifted", hold=name)
-        elif kind == "register":
-            self.say(
-                when, "subject.registered", subject=person, member=rng.random() < 0.9,
-                noticed=[version],
-            )  # fmt: skip
+        happenings: dict[Callable[..., None], float] = {
+            self.choose: 12, self.notify: 12, self.object: 1, self.take_back: 2, self.learn: 2,
+            self.amend: 2, self.register_anew: 0.6,
+            # About everyone: as many in a world of many people as in one of few.
+            self.policy: 0.7 / self.crowd, self.region: 0.2 / self.crowd,
+            self.contract: 0.2 / self.crowd, self.hold: 0.2 / self.crowd,
+        }  # fmt: skip
+        happens = rng.choices(list(happenings), list(happenings.values()))[0]
+        if happens in {self.policy, self.region, self.hold}:
+            happens(when)
+        elif happens == self.contract:
+            happens(rng.choice(CONTRACTS), when)
+        else:
+            happens(rng.choice(self.world.people), when)
+
+    def some_version(self) -> str:
+        """Draw a version that was published, by now or later."""
+        return f"v{self.rng.randint(1, self.versions)}"
+
+    def notify(self, person: str, when: float) -> None:
+        """Deliver a notice."""
+        self.say(when, "notice.delivered", subject=person, version=self.some_version())
+
+    def object(self, person: str, when: float) -> None:
+        """Object to a version, or to one that nobody published."""
+        version = "never published" if self.rng.random() < 0.05 else self.some_version()
+        self.say(when, "version.objected", subject=person, version=version)
+
+    def take_back(self, person: str, when: float) -> None:
+        """Take an objection back, whether or not there is one."""
+        version = self.some_version()
+        self.say(when, "version.objection_withdrawn", subject=person, version=version)
+
+    def learn(self, person: str, when: float) -> None:
+        """Record a fact, for any span."""
+        rng = self.rng
+        values: dict[str, list[Any]] = {
+            "jurisdiction": list(PLACES),
+            "contract": [*CONTRACTS, None],
+            "birth_year": [1970, 1980, 1999],
+        }
+        what = rng.choice(list(values))
+        value = rng.choice(values[what])
+        if rng.random() < 0.1:
+            odd = {"jurisdiction": "ZZ", "contract": "unwritten", "birth_year": 2008}[what]
+            value = rng.choice([odd, None])
+        body = {"kind": what} | ({} if value is None else {"value": value})
+        self.say(when, "subject.fact", subject=person, **body, **self.span())
+
+    def amend(self, person: str, when: float) -> None:
+        """Sign an amendment of a contract."""
+        rng = self.rng
+        line = {
+            "purpose": rng.choice(PURPOSES),
+            "data_class": rng.choice(PATTERNS),
+            "recipient": rng.choice(RECIPIENTS)[0],
+        } | self.span()
+        evidence = {"time": day(when), "channel": "paper", "text": TEXTS[0]}
+        self.say(
+            when, "contract.amended", subject=person, contract=rng.choice(CONTRACTS),
+            lines=[line], evidence=evidence,
+        )  # fmt: skip
+
+    def hold(self, when: float) -> None:
+        """Set a hold, and often lift it."""
+        rng = self.rng
+        name = f"h{len(self.holds)}"
+        self.holds.append(name)
+        clause = self.clause(["never"], jurisdictions=[rng.choice(PLACES)])
+        self.say(when, "hold.set", hold=name, clauses=[clause], lock=False)
+        if rng.random() < 0.7:
+            self.say(when + rng.choice([5, 20]), "hold.lifted", hold=name)
+
+    def register_anew(self, person: str, when: float) -> None:
+        """Register somebody again: the last registration says who is a member."""
+        self.say(
+            when, "subject.registered", subject=person, member=self.rng.random() < 0.95,
+            noticed=[self.some_version()],
+        )  # fmt: skip
 
     def item(self, n: int) -> Item:
         """Draw an item; a few are broken."""
@@ -310,7 +330,7 @@ class Maker:
         if rng.random() < 0.02:
             data_class = rng.choice([None, "message.unheard"])
         roles = [Role.AUTHOR] + [
-            rng.choice([Role.RECIPIENT, Role.MEMBER]) for _ in range(rng.choice([0, 1, 1, 2]))
+            rng.choice([Role.RECIPIENT, Role.MEMBER]) for _ in range(rng.choice([0, 0, 1, 1, 2]))
         ]
         parties = [Party(rng.choice(self.world.people), role) for role in roles]
         if rng.random() < 0.02:

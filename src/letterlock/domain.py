@@ -420,7 +420,7 @@ def _check_json(value: object) -> None:
         return
     if kind is int and -END <= value <= END:  # type: ignore[operator]
         return
-    if isinstance(value, dict | Mapping):
+    if isinstance(value, dict):
         for key, member in value.items():
             if type(key) is not str:
                 raise ValueError(f"key {key!r} is not a text")

@@ -105,8 +105,10 @@ class EventStore(Protocol):
     def every_event(self, *, upto: int) -> Iterator[Event]:
         """Yield every event up to index `upto`, in recorded order."""
 
-    def columns(self, table: str, *, as_of: Time, upto: int, where: str = "") -> pa.Table:
-        """Return the decision columns of `table`, in recorded order."""
+    def columns(
+        self, table: str, names: Sequence[str], *, as_of: Time, upto: int, where: str = ""
+    ) -> pa.Table:
+        """Return decision columns of `table`, in recorded order."""
 
     def symbols(self) -> Mapping[str, int]:
         """Return the number of every interned symbol."""
@@ -315,9 +317,9 @@ def _evidence(body: _Reader) -> str:
     evidence.text("channel")
     evidence.text("setting", None)
     evidence.text("language", None)
-    text: str = evidence.text("text", "")
+    text: str | None = evidence.text("text", None)
     evidence.done()
-    return text
+    return text or ""
 
 
 def _chosen(body: _Reader, event: Event) -> Said:
@@ -550,10 +552,15 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
     "notice": ("version", "at_registration"),
     "objection": ("version", "taken_back"),
     "amendment": ("contract", "purpose", "pattern", "recipient", "start", "stop"),
-    "line": ("shape", "start", "stop", "expires", "acted"),
+    "line": ("shape", "start", "stop", "expires", "acted", "mark"),
     "erased": (),
 }
 """Decision columns of each table; all of them follow (event index, time, subject number)."""
+
+
+def mark_of(body: Body) -> int:
+    """Return a 64-bit mark of a choice: the same act, told twice, is known by it."""
+    return int.from_bytes(hashlib.sha256(canonical(body)).digest()[:8], "big", signed=True)
 
 
 def shape_of(line: Line) -> str:
@@ -622,6 +629,13 @@ def rows_of(event: Event) -> list[Row]:
     ]
     for line in new.lines:
         reach = line.reach()
-        values = (shape_of(line), reach.start, reach.end, line.expires_at, acted)
+        values = (
+            shape_of(line),
+            reach.start,
+            reach.end,
+            line.expires_at,
+            acted,
+            mark_of(event.body),
+        )
         rows.append(("line", values))
     return rows

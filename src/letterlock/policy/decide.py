@@ -62,6 +62,20 @@ class Answer:
     refusals: tuple[Line, ...] = ()
     grants: tuple[Line, ...] = ()
 
+    def decisive(self) -> Requirement | Line | None:
+        """Return what decides: the requirement or refusal behind the reason, if there is one."""
+        if self.reason is None:
+            return None
+        for refusal in self.refusals:
+            if _UNANSWERED[refusal.act] is self.reason:
+                return refusal
+        for requirement in self.requirements:
+            if requirement.reason is self.reason:
+                return requirement
+        if self.reason < Reason.WITHDRAWN:
+            return None
+        return max(self.requirements, key=lambda r: -1 if r.level is None else r.level)
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

@@ -130,6 +130,17 @@ def _spread(parts: Sequence[tuple[Ints, Ints, Bytes]], columns: _Columns) -> Int
 # ── reading the ledger in columns ───────────────────────────────────────────────────────────
 
 
+_READ: Final[Mapping[str, tuple[str, ...]]] = {
+    "person": ("subject", "member"),
+    "erased": ("subject",),
+    "fact": ("subject", "time", "kind", "value", "start", "stop"),
+    "notice": ("subject", "time", "version", "at_registration"),
+    "objection": ("subject", "time", "version", "taken_back"),
+    "amendment": ("subject", "contract", "purpose", "pattern", "recipient", "start", "stop"),
+    "line": ("subject", "idx", "shape", "start", "stop", "expires"),
+}
+
+
 class _Table:
     """Decision columns of the members, sorted by member and recorded order."""
 
@@ -176,7 +187,7 @@ class _Columns:
         names = list(symbols)
 
         def read(table: str, where: str = "") -> pa.Table:
-            return store.columns(table, as_of=rules.as_of, upto=upto, where=where)
+            return store.columns(table, _READ[table], as_of=rules.as_of, upto=upto, where=where)
 
         person, erased = read("person"), read("erased")
         size = len(store.subject_ids())

@@ -236,13 +236,14 @@ class SqliteStore:
     def _common(self, connection: sa.Connection, upto: int) -> Iterator[Event]:
         return _events(connection, sa.and_(_event.c.subject.is_(None), _event.c.idx <= upto))
 
-    def columns(self, table: str, *, as_of: Time, upto: int, where: str = "") -> pa.Table:
-        """Return the decision columns of `table` recorded by `as_of`, in recorded order.
+    def columns(
+        self, table: str, names: Sequence[str], *, as_of: Time, upto: int, where: str = ""
+    ) -> pa.Table:
+        """Return decision columns of `table` recorded by `as_of`, in recorded order; all int64.
 
-        All columns are int64. `where` is SQL over columns of TABLES, written by release/plan.py.
+        `where` is SQL over the columns of TABLES.
         """
         condition = f"time <= {as_of} AND idx <= {upto}" + (f" AND {where}" if where else "")
-        names = ("idx", "time", "subject", *TABLES[table])
         query = f"SELECT {', '.join(names)} FROM {table} WHERE {condition}"  # noqa: S608
         with (
             self._failing_closed(),

@@ -1,0 +1,128 @@
+"""The manifest of a release: what was asked, what went, what stayed and why, and every file's hash.
+
+Canonical JSON (RFC 8785), so that equal releases have equal manifests. Spec: docs/spec/manifest.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from letterlock.domain import Reason, Recipient, Rulebook, canonical, sha256, text_of
+from letterlock.errors import VerificationError
+
+FORMAT: Final = "letterlock/release/v1"
+NAME: Final = "manifest.json"
+MEMBERS: Final = "members.parquet"
+OUTGOING: Final = "outgoing"
+"""What goes to the recipient; `private` stays."""
+PRIVATE: Final = "private"
+WITHHELD: Final = "withheld.parquet"
+PARTY_COLUMNS: Final = ("authors", "recipients", "members", "quoted")
+"""Indexes into members.parquet, one list per role, in the order of domain.Role."""
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of a release; `path` is relative to the manifest."""
+
+    path: str
+    rows: int
+    size: int
+    sha256: str
+
+    def record(self) -> dict[str, Any]:
+        """Return the entry as JSON."""
+        return {"path": self.path, "rows": self.rows, "bytes": self.size, "sha256": self.sha256}
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a release is of: fixed before anything is built; its pseudonyms are bound to it."""
+
+    purpose: str
+    recipient: Recipient
+    as_of: int
+    upto: int
+    sources: Sequence[tuple[str, str]]  # name, fingerprint
+    shards: int
+    simulated: bool
+
+    def body(self) -> dict[str, Any]:
+        """Return what the ledger records as `release.opened`."""
+        return {
+            "purpose": self.purpose,
+            "recipient": self.recipient.id,
+            "as_of": self.as_of,
+            "upto": self.upto,
+            "sources": [list(source) for source in self.sources],
+            "shards": self.shards,
+            "release": self.id,
+        }
+
+    @property
+    def id(self) -> str:
+        """Return the name of the release: the same request has the same."""
+        asked = [self.purpose, self.recipient.id, self.as_of, self.upto, self.shards]
+        return sha256(canonical([*asked, [list(source) for source in self.sources]]))[:16]
+
+
+def write(  # noqa: PLR0913 - everything the manifest says
+    opening: Opening,
+    rules: Rulebook,
+    *,
+    items: int,
+    withheld: Mapping[Reason, int],
+    members: int,
+    files: Sequence[FileEntry],
+    private: Sequence[FileEntry],
+) -> bytes:
+    """Return the bytes of the manifest."""
+    stayed = sum(withheld.values())
+    record = {
+        "format": FORMAT,
+        "release": opening.id,
+        "simulated": opening.simulated,
+        "purpose": opening.purpose,
+        "recipient": {
+            "id": opening.recipient.id,
+            "name": opening.recipient.name,
+            "class": opening.recipient.recipient_class.value,
+        },
+        "as_of": text_of(opening.as_of),
+        "policy": [
+            {"version": v.version, "sha256": sha256(v.document.encode())} for v in rules.policies
+        ],
+        "counts": {
+            "items": items,
+            "released": items - stayed,
+            "withheld": stayed,
+            "by_reason": {r.name.lower(): n for r, n in sorted(withheld.items()) if n},
+        },
+        "members": members,
+        "shards": opening.shards,
+        "files": [f.record() for f in files],
+        "private": [f.record() for f in private],
+    }
+    return canonical(record) + b"\n"
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Read a release's manifest. Raises VerificationError if it is none, or not canonical."""
+    path = folder / OUTGOING / NAME
+    try:
+        data = path.read_bytes()
+        record = json.loads(data)
+        if canonical(record) + b"\n" != data or record["format"] != FORMAT:
+            raise VerificationError(f"{path}: not a canonical manifest of {FORMAT}")
+        for entry in (*record["files"], *record["private"]):
+            FileEntry(str(entry["path"]), entry["rows"], entry["bytes"], entry["sha256"])
+    except FileNotFoundError as error:
+        raise VerificationError(f"{folder}: no release here ({path} is missing)") from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise VerificationError(f"{path}: not a manifest: {error}") from error
+    found: dict[str, Any] = record
+    return found
