@@ -243,7 +243,7 @@ class Maker:
             self.amend: 2, self.register_anew: 0.6,
             # About everyone: as many in a world of many people as in one of few.
             self.policy: 0.7 / self.crowd, self.region: 0.2 / self.crowd,
-            self.contract: 0.2 / self.crowd, self.hold: 0.2 / self.crowd,
+            self.contract: 0.2 / self.crowd, self.hold: 0.4 / self.crowd,
         }  # fmt: skip
         happens = rng.choices(list(happenings), list(happenings.values()))[0]
         if happens in {self.policy, self.region, self.hold}:

@@ -65,8 +65,12 @@ from letterlock.store.sqlite import SqliteStore
 ATTEMPTS: Final = 3
 """How often a build starts over because somebody in it said no meanwhile."""
 
+FEW: Final = 500
+"""Up to so many people are asked for by name; for more, everyone's columns are read."""
+
 _CONFIG: Final = "letterlock.toml"
 _KEY: Final = "pseudonym.key"
+_KEY_SIZE: Final = 32
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:
@@ -146,7 +150,7 @@ class Gate:
                 (folder / name).mkdir(parents=True, exist_ok=True)
             key = folder / "keys" / _KEY
             with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(secrets.token_bytes(32))
+                file.write(secrets.token_bytes(_KEY_SIZE))
             SqliteStore(folder / "ledger.db", create=True).close()
             text = f"format = 1\nsimulated = {str(simulated).lower()}\n"
             (folder / _CONFIG).write_text(text)
@@ -197,30 +201,34 @@ class Gate:
         """Register members from rows; whoever is registered already and unchanged is left alone."""
         loaded = Loaded()
         drafts = people.registrations(rows, self.rules(), loaded.refused)
-        return self._load(drafts, loaded)
+        return self._load(drafts, loaded, "subject.registered")
 
     def register_facts(self, rows: Iterable[Row]) -> Loaded:
         """Record facts from rows."""
         loaded = Loaded()
-        return self._load(people.facts(rows, loaded.refused), loaded)
+        return self._load(people.facts(rows, loaded.refused), loaded, "subject.fact")
 
     def load_choices(self, rows: Iterable[Row]) -> Loaded:
         """Record choices from rows, in the order of their acts; the same act is recorded once."""
         now, rules = self.now(), self.rules()
         reading = choices.read(rows, rules, now)
         loaded = Loaded(refused=reading.refused, widened=reading.widened)
-        before = self._recorded_choices({said.subject for said in reading.said})
-        fresh = []
-        for said in reading.said:
-            mark = mark_of(said.body)
-            if mark in before.marks:
-                loaded.already += 1
-            else:
-                before.marks.add(mark)
-                fresh.append(said)
-        reading.said = fresh
-        drafts = choices.drafts(reading, before.members, before.known, before.refused_at)
-        return self._load(drafts, loaded)
+
+        def drafts() -> Iterator[Draft]:
+            # The ledger asks for these once nobody else can write: what is read here still holds.
+            before = self._recorded_choices({said.subject for said in reading.said})
+            fresh = []
+            for said in reading.said:
+                mark = mark_of(said.body)
+                if mark in before.marks:
+                    loaded.already += 1
+                else:
+                    before.marks.add(mark)
+                    fresh.append(said)
+            reading.said = fresh
+            yield from choices.drafts(reading, before.members, before.known, before.refused_at)
+
+        return self._load(drafts(), loaded, "choice.made")
 
     def choose(  # noqa: PLR0913 - one choice, as its subject makes it
         self,
@@ -248,13 +256,14 @@ class Gate:
         for problem in (*loaded.refused, *loaded.widened):
             raise InputError(problem.why)
 
-    def _load(self, drafts: Iterator[Draft], loaded: Loaded) -> Loaded:
+    def _load(self, drafts: Iterator[Draft], loaded: Loaded, kind: str) -> Loaded:
+        """Record drafts; counts those of the kind that each row stands for."""
         counted = 0
 
         def counting() -> Iterator[Draft]:
             nonlocal counted
             for draft in drafts:
-                counted += 1
+                counted += draft.kind == kind
                 yield draft
 
         self.store.append(counting(), now=self.now())
@@ -270,9 +279,12 @@ class Gate:
         if not wanted:
             return found
 
+        few = len(wanted) <= FEW
+        where = f"subject IN ({','.join(map(str, wanted))})" if few else ""
+
         def theirs(table: str, *names: str) -> Iterator[tuple[int, ...]]:
             columns = ("subject", *names)
-            read = self.store.columns(table, columns, as_of=head.time, upto=head.index)
+            read = self.store.columns(table, columns, as_of=head.time, upto=head.index, where=where)
             read = read.filter(pc.is_in(read.column("subject"), value_set=pa.array(wanted)))
             return zip(*(read.column(name).to_pylist() for name in columns), strict=True)
 
@@ -364,9 +376,9 @@ class Gate:
     ) -> Checked:
         """Judge an existing export, and say what should not be in it (shadow mode)."""
         rules = self.rules(as_of)
-        with tempfile.TemporaryDirectory(dir=self.folder, prefix=".check-") as name:
-            write_index(Table(path, mapping), Path(name), self.store)
-            source = Source(path.name, Path(name))
+        with self._scratch() as folder:
+            write_index(Table(path, mapping), folder, self.store)
+            source = Source(path.name, folder)
             plan = self._plan(Request(purpose, recipient), rules, [source], _silent)
             verdicts = judge(plan, [source], _silent)
             denied: list[tuple[int, str, str, str]] = []
@@ -385,6 +397,15 @@ class Gate:
         )
         return Checked(outcome, denied)
 
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """Give a folder that is gone afterwards. Raises WorkspaceError if the disk refuses."""
+        try:
+            with tempfile.TemporaryDirectory(dir=self.folder, prefix=".check-") as name:
+                yield Path(name)
+        except OSError as error:
+            raise WorkspaceError(f"nothing was checked: {error}") from error
+
     def _plan(
         self, request: Request, rules: Rulebook, sources: Sequence[Source], progress: Progress
     ) -> Plan:
@@ -400,12 +421,15 @@ class Gate:
 
     def sources(self, names: Sequence[str] = ()) -> list[Source]:
         """Open the registered sources, or those named. Raises UsageError if there is none."""
-        there = sorted(p.name for p in (self.folder / "index").iterdir() if p.name[0] != ".")
+        try:
+            there = sorted(p.name for p in (self.folder / "index").iterdir() if p.name[0] != ".")
+        except OSError as error:
+            raise WorkspaceError(f"{self.folder} has no index: {error}") from error
         if missing := sorted(set(names) - set(there)):
             raise UsageError(f"no source {missing[0]!r}; registered: {', '.join(there) or 'none'}")
         if not there:
             raise UsageError("no source is registered: letterlock source add NAME PATH")
-        return [Source(name, self.folder / "index" / name) for name in names or there]
+        return [Source(name, self.folder / "index" / name) for name in sorted(set(names)) or there]
 
     def add_table(
         self, name: str, path: Path, mapping: Mapping, *, progress: Progress = _silent
@@ -444,19 +468,17 @@ class Gate:
         """Give a folder to write a source's index in; it takes its place in one step."""
         if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii():
             raise UsageError(f"source name {name!r}: use letters, digits, - and _")
-        index = self.folder / "index"
-        folder = Path(tempfile.mkdtemp(dir=index, prefix=f".{name}-"))
+        place = self.folder / "index" / name
         try:
-            yield folder
-            old = index / f".{name}-old"
-            if (index / name).exists():
-                (index / name).rename(old)
-            folder.rename(index / name)
-            shutil.rmtree(old, ignore_errors=True)
+            with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{name}-") as made:
+                new, old = Path(made) / "new", Path(made) / "old"
+                new.mkdir()
+                yield new
+                if place.exists():
+                    place.rename(old)
+                new.rename(place)
         except OSError as error:
             raise InputError(f"source {name} was not registered: {error}") from error
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     # ── releases ────────────────────────────────────────────────────────────────────────────
 
@@ -471,17 +493,20 @@ class Gate:
         progress: Progress = _silent,
     ) -> Built:
         """Build and seal a release. Raises ReleaseError if none came of it."""
-        with self._one_build():
-            for _ in range(ATTEMPTS):
-                request = Request(purpose, recipient)
-                built = self._attempt(request, as_of, names, threads, progress)
-                if built is not None:
-                    return built
-                if as_of is not None:
-                    raise ReleaseError(
-                        f"since {text_of(as_of)} people in it said no; nothing was sealed. "
-                        "Build as of now"
-                    )
+        try:
+            with self._one_build():
+                for _ in range(ATTEMPTS):
+                    request = Request(purpose, recipient)
+                    built = self._attempt(request, as_of, names, threads, progress)
+                    if built is not None:
+                        return built
+                    if as_of is not None:
+                        raise ReleaseError(
+                            f"since {text_of(as_of)} people in it said no; nothing was sealed. "
+                            "Build as of now"
+                        )
+        except OSError as error:
+            raise ReleaseError(f"nothing was released: {error}") from error
         raise ReleaseError(
             f"people in it said no while it was built, {ATTEMPTS} times over; nothing was sealed. "
             "Build again, or fewer sources at a time"
@@ -496,12 +521,47 @@ class Gate:
         progress: Progress,
     ) -> Built | None:
         """Build once; None if somebody's no overtook it."""
+        sources = self.sources(names)
+        while True:
+            try:
+                opening, rules, looked_at = self._open(request, as_of, sources)
+            except HeadMoved:
+                continue
+            break
+        target = self.folder / "releases" / opening.id
+        plan = self._plan(request, rules, sources, progress)
+        verdicts = judge(plan, sources, progress)
+        work = self.folder / "releases" / f".{opening.id}"
+        try:
+            work.mkdir()
+            key = (self.folder / "keys" / _KEY).read_bytes()
+            if len(key) != _KEY_SIZE:
+                raise WorkspaceError(f"{self.folder / 'keys' / _KEY} is not the key it was")
+            data = building.build(
+                opening, plan, verdicts, sources, self.store, key, work,
+                threads=threads, progress=progress,
+            )  # fmt: skip
+            for source in sources:
+                source.check_unchanged()
+            if not self._seal(request, opening, looked_at, data, sources, verdicts, progress):
+                return None
+            work.rename(target)
+        finally:
+            if work.exists():  # interrupted: before the seal, or between it and the move
+                self._recover(work)
+        return Built(opening.id, target, manifest.read(target))
+
+    def _open(
+        self, request: Request, as_of: Time | None, sources: Sequence[Source]
+    ) -> tuple[Opening, Rulebook, int]:
+        """Record that a release is opened; returns also up to which event all was seen as of T.
+
+        Raises HeadMoved if somebody recorded in between.
+        """
         head = self.store.head()
         rules = fold_rules(self.store.events(upto=head.index), self._as_of(as_of))
-        recipient = recipient_of(request, rules)
-        sources = self.sources(names)
         opening = Opening(
-            request.purpose, recipient, rules.as_of, head.index,
+            request.purpose, recipient_of(request, rules), rules.as_of, head.index,
             [(s.name, s.fingerprint) for s in sources], SHARDS, self.simulated,
         )  # fmt: skip
         target = self.folder / "releases" / opening.id
@@ -514,27 +574,7 @@ class Gate:
             now=max(self.now(), rules.as_of),
             expect=head.index,
         )
-        plan = self._plan(request, rules, sources, progress)
-        verdicts = judge(plan, sources, progress)
-        work = self.folder / "releases" / f".{opening.id}"
-        try:
-            work.mkdir()
-            key = (self.folder / "keys" / _KEY).read_bytes()
-            data = building.build(
-                opening, plan, verdicts, sources, self.store, key, work,
-                threads=threads, progress=progress,
-            )  # fmt: skip
-            for source in sources:
-                source.check_unchanged()
-            recheck_from = opened.index if head.time <= rules.as_of else -1
-            if not self._seal(request, opening, recheck_from, data, sources, verdicts, progress):
-                return None
-            work.rename(target)
-        except OSError as error:
-            raise ReleaseError(f"nothing was released: {error}") from error
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-        return Built(opening.id, target, manifest.read(target))
+        return opening, rules, opened.index if head.time <= rules.as_of else -1
 
     def _seal(  # noqa: PLR0913, PLR0917 - what was built, from what, and what was looked at
         self,

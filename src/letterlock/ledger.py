@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -146,7 +147,7 @@ class _Reader:
             return value
         wants_bool = kind is bool
         if not isinstance(value, kind) or (isinstance(value, bool) and not wants_bool):
-            raise InputError(f"{self.what}: {key} cannot be {value!r}")
+            raise InputError(f"{self.what}: {key} cannot be {reprlib.repr(value)}")
         return value
 
     def text(self, key: str, default: object = ...) -> Any:  # noqa: ANN401
@@ -377,11 +378,11 @@ class _Rules:
 
 
 def _policy(rules: _Rules, body: _Reader, event: Event, *, strict: bool) -> None:
-    texts = {
-        (setting, language): digest
-        for setting, languages in body.take("texts", Mapping, {}).items()
-        for language, digest in languages.items()
-    }
+    texts = {}
+    for setting, languages in body.take("texts", Mapping, {}).items():
+        shown = _Reader(languages, f"policy.published: texts of {setting}")
+        for language in list(shown.left):
+            texts[setting, language] = shown.text(language)
     settings = {
         name: _setting(name, scope) for name, scope in body.take("settings", Mapping, {}).items()
     }
@@ -616,7 +617,7 @@ def rows_of(event: Event) -> list[Row]:
     if event.kind not in PERSONAL or event.body is None:
         return []
     new = said(event)
-    acted = event.body.get("evidence", {}).get("time", event.time)
+    acted = (event.body.get("evidence") or {}).get("time", event.time)
     rows: list[Row] = [] if new.member is None else [("person", (int(new.member),))]
     for n, fact in enumerate(new.facts):
         value = -1 if fact.value is None else fact.value

@@ -94,7 +94,7 @@ def test_a_header_block_names_its_author(value: str, author: Quoted, separator: 
         "Van: Ann Lee\nVerzonden: maandag\nAan: Bob Ray\nOnderwerp: dit\n",
         "*From:* Ann Lee\n*Sent:* Monday\n*To:* Bob Ray\n",
         "发件人\uff1aAnn Lee\n收件人\uff1aBob Ray\n",
-        "Begin forwarded message:\n\n> From: Ann Lee\n> Date: 6 January\n> To: Bob Ray\n>\n> hello\n",
+        "Begin forwarded message:\n\n> From: Ann Lee\n> Date: 6 Jan\n> To: Bob Ray\n>\n> hello\n",
         "---------- Forwarded message ---------\nFrom: Ann Lee\nDate: 6 January\nTo: Bob Ray\n",
         "-----Original Message-----\nFrom: Ann Lee\n\nSent: Monday\nTo: Bob Ray\n",
         "_____ Reply Separator _____\nSubject: it\nAuthor: Ann Lee at HQ\nDate: 1/6/20 9:00 AM\n",
@@ -140,7 +140,7 @@ def test_everyone_in_a_chain_is_found() -> None:
     """A reply to a reply to a forward quotes three people."""
     text = (
         "ok\n\nOn 6 Jan 2020, Ann Lee wrote:\n> fine\n>\n> On 5 Jan 2020, Bob Ray wrote:\n>> well\n"
-        ">> -----Original Message-----\n>> From: Cy Orr\n>> To: Bob Ray\n>> Subject: it\n>>\n>> hm\n"
+        ">> -----Original Message-----\n>> From: Cy Orr\n>> To: Bob Ray\n>> Subject: it\n>>\n>> a\n"
     )
     assert quoted_authors(text) == [ANN_BY_NAME, BOB_BY_NAME, Quoted(None, "Cy Orr")]
 
@@ -164,7 +164,7 @@ def test_a_separator_amid_a_line_is_seen() -> None:
         "Note: forwarded message attached.\n",
         "To: Bob Ray\ncc:\nSubject: it\n\nthe plan holds\n",
         "Subject: FW: it\n\nthe plan holds\n",
-        "               Ann\n               Lee        To:   Bob Ray\n        cc:\n   Subject: it\n",
+        "              Ann\n              Lee        To:   Bob Ray\n        cc:\n   Subject: it\n",
     ],
 )
 def test_a_quotation_of_nobody_nameable_is_unresolved(text: str) -> None:

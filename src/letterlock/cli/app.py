@@ -9,12 +9,15 @@ from typing import Annotated
 
 import typer
 
+from letterlock.cli import replay as replay_screen
 from letterlock.cli import show
 from letterlock.domain import time_of
 from letterlock.errors import InputError, LetterlockError, UsageError, VerificationError
 from letterlock.gate import Gate, Loaded
 from letterlock.policy.document import check as check_document
 from letterlock.release.verify import verify as verify_release
+from letterlock.replay import replay as replay_case
+from letterlock.replay.world import FEWEST
 from letterlock.sources.mapping import read_mapping
 from letterlock.sources.records import rows
 
@@ -87,7 +90,7 @@ def init(
     """Make a workspace; with the options, fill it in the same go."""
     clock = None if now is None else time_of(now)
     gate = Gate.create(workspace, simulated=simulated, now=clock)
-    show.OUT.print(f"made the workspace {workspace.resolve()}")
+    show.OUT.print(f"made the workspace {workspace.resolve()}", markup=False)
     if policy is not None:
         show.OUT.print(f"published policy {gate.publish(_bytes(policy), str(policy))}")
     if subjects is not None:
@@ -200,7 +203,8 @@ def policy_check(
     else:
         for finding in findings:
             show.OUT.print(str(finding), markup=False)
-        show.OUT.print(f"{file}: {len(findings)} findings" if findings else f"{file}: good")
+        found = f"{len(findings)} findings" if findings else "good"
+        show.OUT.print(f"{file}: {found}", markup=False)
     raise typer.Exit(NO if findings else 0)
 
 
@@ -417,6 +421,27 @@ def check(
     else:
         show.checked(found)
     raise typer.Exit(NO if found.denied else 0)
+
+
+@app.command()
+def replay(
+    example: Annotated[Path, typer.Argument(help="A folder with policy.toml and world.toml.")],
+    *,
+    out: Annotated[
+        Path, typer.Option("--out", help="A new folder, or one that an earlier replay made.")
+    ],
+    members: Annotated[
+        int | None, typer.Option(min=FEWEST, help="How many members (default: as in world.toml).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Act out the case on a made-up network: as the complaint alleges it, and through the gate."""
+    with show.progress(quiet=as_json) as progress:
+        result = replay_case(example, out, progress, members=members)
+    if as_json:
+        show.as_json(result.record())
+    else:
+        replay_screen.screen(result)
 
 
 def _finish(found: Loaded, what: str, *, as_json: bool) -> None:

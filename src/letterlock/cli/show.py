@@ -11,15 +11,14 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from letterlock.domain import REASON_TEXT, Item, Level, Reason, Span, text_of
 from letterlock.gate import Checked, Loaded, Outcome
 from letterlock.policy.decide import Answer, Decision
 from letterlock.release.build import Progress as Report
 
-OUT = Console(highlight=False, soft_wrap=True)
-ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+OUT = Console(highlight=False, soft_wrap=True, emoji=False)
+ERR = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 _SHOWN = 10
 
@@ -70,24 +69,20 @@ def outcome(found: Outcome, *, done: bool = False) -> None:
     """Print how many go and how many stay, by reason."""
     goes, stays = ("went", "stayed") if done else ("would go", "would stay")
     OUT.print(
-        f"{found.purpose} · {found.recipient.name} "
+        f"{found.purpose} · {escape(found.recipient.name)} "
         f"({found.recipient.recipient_class.value.replace('_', ' ')}) · "
         f"as of {text_of(found.as_of)}"
     )
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(justify="right")
-    table.add_column(justify="right")
-    table.add_column()
-    table.add_column(style="dim")
     share = 100 / max(found.items, 1)
-    table.add_row(f"{found.items:,}", "", "items", "")
-    table.add_row(f"{found.released:,}", f"{found.released * share:.1f} %", f"[bold]{goes}[/]", "")
+    width = len(f"{found.items:,}")
+    OUT.print(f"  {found.items:>{width},}           items")
+    OUT.print(f"  {found.released:>{width},} {found.released * share:>6.1f} %  [bold]{goes}[/]")
     stayed = found.items - found.released
-    table.add_row(f"{stayed:,}", f"{stayed * share:.1f} %", f"{stays}, by the first reason:", "")
-    for reason, count in sorted(found.withheld.items(), key=lambda kv: -kv[1]):
-        name = f"  {reason.name.lower()}"
-        table.add_row(f"{count:,}", f"{count * share:.1f} %", name, REASON_TEXT[reason])
-    OUT.print(table)
+    OUT.print(f"  {stayed:>{width},} {stayed * share:>6.1f} %  {stays}, each by its first reason:")
+    for reason, count in sorted(found.withheld.items(), key=lambda kv: (-kv[1], kv[0])):
+        name = f"{reason.name.lower():<20}"
+        line = f"  {count:>{width},} {count * share:>6.1f} %    {name}"
+        OUT.print(f"{line} [dim]{REASON_TEXT[reason]}[/]")
 
 
 def loaded(what: str, found: Loaded, *, quiet: bool) -> None:
@@ -155,7 +150,8 @@ def decision_record(source: str, item: Item, found: Decision) -> dict[str, Any]:
 def decision(source: str, item: Item, found: Decision) -> None:
     """Print each party, each clause, and the one that decides."""
     made = "at an unknown time" if item.created_at is None else text_of(item.created_at)
-    OUT.print(f"[bold]{escape(item.id)}[/] in {escape(source)}: {item.data_class}, made {made}")
+    what = escape(item.data_class or "of an unknown class")
+    OUT.print(f"[bold]{escape(item.id)}[/] in {escape(source)}: {what}, made {made}")
     for answer in found.answers:
         _answer(answer)
     if found.reason is None:

@@ -277,7 +277,7 @@ def _released(
 def _of_role(
     items: Items, role: Role, chosen: npt.NDArray[np.int64], rank: npt.NDArray[np.uint32]
 ) -> pa.ListArray:
-    """Return the people of one role in each chosen row, once each, as rows of members.parquet."""
+    """Return the people of one role in each chosen row, as often as it names them, as ranks."""
     offsets, people = items.offsets, items.parties
     if role is Role.QUOTED:
         if items.quotes is None or items.quote_offsets is None:
@@ -287,12 +287,13 @@ def _of_role(
     mine = people >> ROLE_SHIFT == role
     before = np.concatenate([[0], np.cumsum(mine)])
     starts, lengths = before[offsets[:-1]], np.diff(before[offsets])
-    member = rank[people[mine] & SUBJECT_MASK]
+    subject = people[mine] & SUBJECT_MASK
     lengths, starts = lengths[chosen], starts[chosen]
     new = np.zeros(len(chosen) + 1, np.int32)
     np.cumsum(lengths, out=new[1:])
     at = np.arange(new[-1]) - np.repeat(new[:-1], lengths) + np.repeat(starts, lengths)
-    return pa.ListArray.from_arrays(pa.array(new), pa.array(member[at]))
+    # Only now: whom nobody could resolve has no rank, and is in no released row.
+    return pa.ListArray.from_arrays(pa.array(new), pa.array(rank[subject[at]]))
 
 
 class _HashedFile:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from letterlock.domain import Reason, Recipient, Rulebook, canonical, sha256, text_of
-from letterlock.errors import VerificationError
+from letterlock.errors import InputError, VerificationError
 
 FORMAT: Final = "letterlock/release/v1"
 NAME: Final = "manifest.json"
@@ -23,6 +23,23 @@ PRIVATE: Final = "private"
 WITHHELD: Final = "withheld.parquet"
 PARTY_COLUMNS: Final = ("authors", "recipients", "members", "quoted")
 """Indexes into members.parquet, one list per role, in the order of domain.Role."""
+
+_FILE: Final = {"path": str, "rows": int, "bytes": int, "sha256": str}
+_SHAPE: Final = {
+    "format": str,
+    "release": str,
+    "simulated": bool,
+    "purpose": str,
+    "recipient": {"id": str, "name": str, "class": str},
+    "as_of": str,
+    "policy": [{"version": str, "sha256": str}],
+    "counts": {"items": int, "released": int, "withheld": int, "by_reason": dict},
+    "members": int,
+    "shards": int,
+    "files": [_FILE],
+    "private": [_FILE],
+}
+"""Every key of a manifest and what it holds; a list shows one of its elements."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +133,25 @@ def read(folder: Path) -> dict[str, Any]:
     try:
         data = path.read_bytes()
         record = json.loads(data)
-        if canonical(record) + b"\n" != data or record["format"] != FORMAT:
-            raise VerificationError(f"{path}: not a canonical manifest of {FORMAT}")
-        for entry in (*record["files"], *record["private"]):
-            FileEntry(str(entry["path"]), entry["rows"], entry["bytes"], entry["sha256"])
+        canonically = canonical(record) + b"\n"
     except FileNotFoundError as error:
         raise VerificationError(f"{folder}: no release here ({path} is missing)") from error
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, InputError) as error:
         raise VerificationError(f"{path}: not a manifest: {error}") from error
+    if canonically != data or not _fits(record, _SHAPE) or record["format"] != FORMAT:
+        raise VerificationError(f"{path}: not a canonical manifest of {FORMAT}")
     found: dict[str, Any] = record
     return found
+
+
+def _fits(value: object, shape: object) -> bool:
+    """Say whether a JSON value has the keys and types of `shape`, and counts nothing below 0."""
+    if isinstance(shape, dict):
+        return (
+            isinstance(value, dict)
+            and value.keys() == shape.keys()
+            and all(_fits(value[key], inner) for key, inner in shape.items())
+        )
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(_fits(each, shape[0]) for each in value)
+    return type(value) is shape and (not isinstance(value, int) or value >= 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,11 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from letterlock.domain import Reason
 from letterlock.errors import VerificationError
 from letterlock.release import manifest
 from letterlock.release.manifest import MEMBERS, NAME, OUTGOING, PARTY_COLUMNS, PRIVATE, WITHHELD
 
 _CHUNK = 1 << 20
+_SHARD = re.compile(r"data/[A-Za-z0-9_-]+/shard-([0-9]{5})\.parquet")
+_PSEUDONYMS = pa.schema({"pseudonym": pa.binary(32)})
 
 
 @dataclass(frozen=True)
@@ -38,20 +42,17 @@ def verify(folder: Path) -> Verified:
     Raises VerificationError at the first thing that is not what the manifest says.
     """
     record = manifest.read(folder)
-    counts = record["counts"]
+    counts, private = record["counts"], folder / PRIVATE
+    _check_counts(counts)
     try:
-        _check_counts(counts)
         rows = _check_files(folder / OUTGOING, record)
         if rows != counts["released"]:
             raise VerificationError(
                 f"{rows} rows are there, the manifest says {counts['released']}"
             )
-        private = folder / PRIVATE
         if private.is_dir():
             _check_withheld(private, record)
-    except (KeyError, TypeError, ValueError) as error:
-        raise VerificationError(f"{folder}: the manifest is malformed: {error!r}") from error
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, LookupError, pa.ArrowException) as error:
         raise VerificationError(f"{folder}: a file cannot be read: {error}") from error
     return Verified(
         record["release"], len(record["files"]), rows, record["members"], private.is_dir(), record
@@ -59,6 +60,9 @@ def verify(folder: Path) -> Verified:
 
 
 def _check_counts(counts: dict[str, Any]) -> None:
+    reasons = {reason.name.lower() for reason in Reason}
+    if any(k not in reasons or type(n) is not int or n < 1 for k, n in counts["by_reason"].items()):
+        raise VerificationError("there is a reason that is none, or that withheld nothing")
     if counts["released"] + counts["withheld"] != counts["items"]:
         raise VerificationError("released and withheld do not add up to the items")
     if sum(counts["by_reason"].values()) != counts["withheld"]:
@@ -68,22 +72,24 @@ def _check_counts(counts: dict[str, Any]) -> None:
 def _check_files(outgoing: Path, record: dict[str, Any]) -> int:
     """Check hashes, sizes and indexes; return the number of released rows."""
     listed = {entry["path"]: entry for entry in record["files"]}
-    there = {
-        p.relative_to(outgoing).as_posix()
-        for p in outgoing.rglob("*")
-        if p.is_file() or p.is_symlink()
-    }
+    inside = [outgoing, *outgoing.rglob("*")]
+    if links := [path for path in inside if path.is_symlink()]:
+        raise VerificationError(f"{links[0]} is a link")
+    there = {p.relative_to(outgoing).as_posix() for p in inside if not p.is_dir()}
     if extra := sorted(there - {*listed, NAME}):
         raise VerificationError(f"{extra[0]} is there but not in the manifest")
     if len(listed) != len(record["files"]) or MEMBERS not in listed:
         raise VerificationError("the manifest lists a file twice, or no members.parquet")
     for path, entry in listed.items():
         _check_hash(outgoing, path, entry)
-    members = _check_members(outgoing / MEMBERS, record["members"])
+    members = _check_members(outgoing / MEMBERS, listed[MEMBERS]["rows"])
+    if members != record["members"]:
+        raise VerificationError(f"{members} members are there, not {record['members']}")
     used = np.zeros(members, np.bool_)
     rows = 0
     for path, entry in listed.items():
         if path != MEMBERS:
+            _check_place(path, record["shards"])
             found = _check_shard(outgoing / path, path, used)
             if found != entry["rows"]:
                 raise VerificationError(f"{path}: {found} rows, the manifest says {entry['rows']}")
@@ -108,9 +114,16 @@ def _check_hash(folder: Path, path: str, entry: dict[str, Any]) -> None:
         raise VerificationError(f"{path}: not the file that was sealed (its SHA-256 differs)")
 
 
+def _check_place(path: str, shards: int) -> None:
+    place = _SHARD.fullmatch(path)
+    if place is None or int(place[1]) >= shards:
+        raise VerificationError(f"{path}: no place for one of {shards} shards")
+
+
 def _check_members(path: Path, expected: int) -> int:
-    column = pq.read_table(path, columns=["pseudonym"]).column(0).to_pylist()
-    if len(column) != expected or any(p is None or len(p) != 32 for p in column):  # noqa: PLR2004
+    table = pq.ParquetFile(path).read()
+    column = table.column("pseudonym").to_pylist()
+    if table.schema != _PSEUDONYMS or len(column) != expected or None in column:
         raise VerificationError(f"{MEMBERS}: not {expected} pseudonyms of 32 bytes")
     if any(a >= b for a, b in pairwise(column)):
         raise VerificationError(f"{MEMBERS}: not in strictly ascending order")
@@ -126,8 +139,12 @@ def _check_shard(path: Path, name: str, used: np.ndarray[Any, np.dtype[np.bool_]
         people = np.zeros(table.num_rows, np.int64)
         for column in PARTY_COLUMNS:
             lists = table.column(column).combine_chunks()
-            index = lists.flatten().to_numpy()
-            if lists.null_count or (len(index) and index.max() >= len(used)):
+            if not pa.types.is_list(lists.type) or lists.type.value_type != pa.uint32():
+                raise VerificationError(f"{name}: {column} is {lists.type}, not lists of rows")
+            index = lists.flatten()
+            nobody = lists.null_count + index.null_count
+            index = index.to_numpy(zero_copy_only=False)
+            if nobody or (len(index) and index.max() >= len(used)):
                 raise VerificationError(f"{name}: a row names somebody not in {MEMBERS}")
             used[index] = True
             people += np.diff(lists.offsets.to_numpy())
@@ -140,7 +157,9 @@ def _check_shard(path: Path, name: str, used: np.ndarray[Any, np.dtype[np.bool_]
 def _check_withheld(private: Path, record: dict[str, Any]) -> None:
     (entry,) = record["private"]
     _check_hash(private, WITHHELD, entry)
-    column = pq.read_table(private / WITHHELD, columns=["reason"]).column(0)
+    column = pq.ParquetFile(private / WITHHELD).read(columns=["reason"]).column("reason")
+    if (entry["path"], entry["rows"]) != (WITHHELD, len(column)):
+        raise VerificationError(f"{WITHHELD}: not the manifest's {entry['rows']} rows")
     found = Counter(column.cast(pa.string()).to_pylist())
     if dict(found) != record["counts"]["by_reason"]:
         raise VerificationError(f"{WITHHELD}: its reasons are not those of the manifest")

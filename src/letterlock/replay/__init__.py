@@ -1,1 +1,116 @@
-"""The case of 2024, replayed on a synthetic network."""
+"""The case of 2024, replayed on a synthetic network: a world, its acts, and a report of them.
+
+A demo's folder holds world/ (who and what was drawn), workspace/ (a simulated one), baseline/ (the
+plain export), mapping.toml and report.html. What it shows and does not show: docs/case.md.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from letterlock.errors import InputError, PolicyError, UsageError, WorkspaceError
+from letterlock.policy.document import Document
+from letterlock.policy.document import check as check_document
+from letterlock.release.build import Progress
+from letterlock.replay import report
+from letterlock.replay.acts import ActOne, act_one
+from letterlock.replay.world import MAPPING_NAME, World, act_out, draw, read
+
+MARK: Final = ".letterlock-demo"
+REPORT: Final = "report.html"
+OURS: Final = frozenset({MARK, REPORT, MAPPING_NAME, "world", "workspace", "baseline"})
+
+
+@dataclass(frozen=True)
+class Result:
+    """A replay: the world, the acts, and where they were acted out."""
+
+    out: Path
+    world: World
+    act_one: ActOne
+
+    @property
+    def report(self) -> Path:
+        """Return the report's file."""
+        return self.out / REPORT
+
+    def record(self) -> dict[str, Any]:
+        """Return the replay as JSON."""
+        world = self.world
+        return {
+            "network": world.name,
+            "synthetic": True,
+            "seed": world.seed,
+            "members": world.members,
+            "report": str(self.report),
+            "acts": [self.act_one.record()],
+            "next": [shlex.join(words) for words in self.act_one.commands(self.out)],
+        }
+
+
+def replay(
+    example: Path,
+    out: Path,
+    progress: Progress = lambda _what, _done, _total: None,
+    *,
+    members: int | None = None,
+) -> Result:
+    """Act out the case in `example` (policy.toml, world.toml) in the new folder `out`.
+
+    `members`: how many instead of the world's own number. The same world gives the same report.
+    Raises UsageError if `out` holds anything but an earlier demo, or charts cannot be drawn.
+    """
+    report.require()
+    world = read(_bytes(example / "world.toml"), str(example / "world.toml"), members=members)
+    policy, file = _bytes(example / "policy.toml"), str(example / "policy.toml")
+    document = _document(policy, file)
+    _make_room(out)
+    network = draw(world, document)
+    gate = act_out(world, network, policy, file, out, progress)
+    try:
+        act = act_one(world, network, document, gate, out, progress)
+    finally:
+        gate.close()
+    result = Result(out, world, act)
+    result.report.write_text(report.page(world, act), encoding="utf-8")
+    return result
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _document(data: bytes, file: str) -> Document:
+    document, findings = check_document(data, file)
+    if document is None or findings:
+        first = findings[0]
+        raise PolicyError(first.advice(), file=first.file, line=first.line)
+    return document
+
+
+def _make_room(out: Path) -> None:
+    """Make the folder, or clear away the demo in it; nothing else is ever overwritten."""
+    try:
+        there = {path.name for path in out.iterdir()} if out.is_dir() else set()
+        if (out.exists() and not out.is_dir()) or (there and (MARK not in there or there - OURS)):
+            raise UsageError(
+                f"{out} is there already and holds more than a demo: name a new folder, "
+                "or one that an earlier replay made"
+            )
+        for name in sorted(there - {MARK}):
+            path = out / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        out.mkdir(parents=True, exist_ok=True)
+        (out / MARK).write_text("made by letterlock replay, which may overwrite it\n")
+    except OSError as error:
+        raise WorkspaceError(f"no demo could be made in {out}: {error}") from error

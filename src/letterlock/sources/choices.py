@@ -95,7 +95,7 @@ def _grant(row: Row, subject: str, rules: Rulebook, now: Time) -> Said:
     if categories := row.texts("categories"):
         line["categories"] = categories
     if (expires := row.time("expires")) is not None:
-        line["expires"] = expires
+        line["expires"] = min(expires, END)
     row.done()
     setting = setting_of(text, rules)
     check_scope(line, setting)
@@ -148,7 +148,7 @@ def _refusal(  # noqa: PLR0913, PLR0917 - a row, and where to say what was made 
                 doubts.append(f"{name} {value!r}")
     try:
         span = row.span()
-        readable = span.get("from", BEGINNING) <= span.get("to", END)
+        readable = span.get("from", BEGINNING) < span.get("to", END)
     except InputError:
         readable = False
     if readable:
@@ -157,15 +157,18 @@ def _refusal(  # noqa: PLR0913, PLR0917 - a row, and where to say what was made 
         doubts.append("period")
     try:
         acted = row.time("time")
+        if acted is not None and acted <= BEGINNING:
+            raise InputError("before anything can be written down")
     except InputError:
         acted = None
         doubts.append("time")
     channel = row.optional("channel", object)
+    named = isinstance(channel, str) and channel and channel.isprintable()
     if doubts:
         why = f"{', '.join(doubts)} cannot be read, so it was recorded as refusing everything there"
         reading.widened.append(Refused(row.number, subject, why))
     acted = now if acted is None else min(acted, now)
-    evidence = {"time": acted, "channel": channel if isinstance(channel, str) else "unknown"}
+    evidence = {"time": acted, "channel": channel if named else "unknown"}
     body = {"subject": subject, "act": str(act), "lines": [line], "evidence": evidence}
     return Said(row.number, acted, _checked(body))
 
@@ -191,8 +194,8 @@ def drafts(
             why = ""
             if subject not in members:
                 why = "is not a registered member, so cannot grant"
-            elif refused_at.get(subject, said.acted) > said.acted:
-                why = "a later refusal is already recorded, which this grant does not answer"
+            elif subject in refused_at and refused_at[subject] >= said.acted:
+                why = "a refusal no older than it is already recorded, which it does not answer"
             if why:
                 reading.refused.append(Refused(said.row, subject, why))
                 continue

@@ -60,7 +60,7 @@ class _Kinds:
     def number(self, kind: Kind) -> int:
         number = self.numbers.setdefault(kind, len(self.numbers))
         if number >= NO_KIND:
-            raise InputError("more than 65,534 kinds of items: too many categories are combined")
+            raise InputError("more than 65,535 kinds of items: too many categories are combined")
         return number
 
 
@@ -78,15 +78,19 @@ def write_index(
     """
     mapping, kinds = table.mapping, _Kinds()
     keys = [item_keys(table.read(g, [mapping.id]).column(0)) for g in range(len(table.groups))]
-    repeated = _repeated(np.concatenate([k for k, _ in keys]) if keys else np.array([], np.uint64))
+    repeated = _repeated([key[named] for key, named in keys])
     threads = _threads(table) if mapping.quotes == "text" else {}
     schema = _schema(quotes=mapping.quotes != "none")
-    wanted = [c for c in mapping.columns() if c not in mapping.payload or c == mapping.quote_source]
+    wanted = list(dict.fromkeys(c for c, what in mapping.columns() if what != "payload"))
     sample: list[Ints] = []
     step = max(1, table.rows // SAMPLE)
     done = 0
     with pq.ParquetWriter(
-        folder / "parties.parquet", schema, compression="zstd", use_dictionary=["kind"]
+        folder / "parties.parquet",
+        schema,
+        compression="zstd",
+        use_dictionary=["kind"],
+        write_page_checksum=True,
     ) as writer:
         for group, (key, named) in enumerate(keys):
             rows = table.read(group, wanted)
@@ -163,8 +167,8 @@ def item_keys(ids: pa.ChunkedArray) -> tuple[Keys, Bools]:
     )
 
 
-def _repeated(keys: Keys) -> Keys:
-    ordered = np.sort(keys)
+def _repeated(keys: Sequence[Keys]) -> Keys:
+    ordered = np.sort(np.concatenate([*keys, np.array([], np.uint64)]))
     return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
 
 
@@ -278,18 +282,20 @@ def _lists(values: npt.NDArray[Any], row: Ints, rows: int) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
 
 
+_UNITS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+"""The nanoseconds in a tick of each unit."""
+
+
 def _created_at(column: pa.ChunkedArray) -> Ints:
     """Return microseconds; END for a date that is missing or cannot be written as such."""
     array = column.combine_chunks()
-    if pa.types.is_timestamp(array.type):
-        unit = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 1}[array.type.unit]
-        ticks = array.cast(pa.int64())
-        if array.type.unit == "ns":
-            ticks = pc.divide(ticks, 1000)
-        limit = END // unit
-        inside = pc.and_(pc.greater(ticks, -limit), pc.less(ticks, limit))
-        array = pc.multiply(pc.if_else(inside, ticks, None), unit)
-    found: Ints = pc.fill_null(array, END).to_numpy()
+    tick = _UNITS[array.type.unit if pa.types.is_timestamp(array.type) else "us"]
+    found: Ints = pc.fill_null(array.cast(pa.int64()), np.iinfo(np.int64).max).to_numpy()
+    if tick < _UNITS["us"]:
+        found = found // _UNITS["us"]
+    else:
+        beyond = END * 1000 // tick + 1
+        found = np.clip(found, -beyond, beyond) * (tick // 1000)
     return np.where((found > BEGINNING) & (found < END), found, END)
 
 
@@ -327,7 +333,7 @@ def _quotes(  # noqa: PLR0913, PLR0917 - as _index
     sets: list[frozenset[str] | None],
 ) -> dict[str, Any]:
     """Return who is quoted in each row, of what class and when, as far as that is known."""
-    column = rows.column(mapping.quote_source).to_pylist()
+    column, tick = _plain(rows.column(mapping.quote_source))
     names = rows.column(mapping.thread).to_pylist() if mapping.thread else [None] * len(column)
     row, accounts, kind, at = [], [], [], []
     for n, value in enumerate(column):
@@ -335,12 +341,11 @@ def _quotes(  # noqa: PLR0913, PLR0917 - as _index
         if mapping.quotes == "text":
             known = threads.get(str(names[n]), {})
             quotes = [resolve(q, known) for q in quoted_authors(value or "")]
-        for quote in dict.fromkeys(map(_freeze, quotes)):
-            account, data_class, created_at = quote
+        for account, data_class, created_at in dict.fromkeys(_freeze(q, tick) for q in quotes):
             row.append(n)
             accounts.append(_account(account))
-            data_class = data_class or mapping.quote_class or None
-            kind.append(kinds.number(Kind(data_class, sets[n], undated=created_at is None)))
+            known_as = data_class or mapping.quote_class or None
+            kind.append(kinds.number(Kind(known_as, sets[n], undated=created_at is None)))
             at.append(END if created_at is None else created_at)
     resolved = iter(ledger.numbers([a for a in accounts if a]).tolist())
     subject = [next(resolved) if a else UNRESOLVED for a in accounts]
@@ -353,17 +358,26 @@ def _quotes(  # noqa: PLR0913, PLR0917 - as _index
     }
 
 
-def _freeze(quote: object) -> tuple[Any, str | None, int | None]:
+def _plain(column: pa.ChunkedArray) -> tuple[list[Any], int]:
+    """Return Python values, and how long a tick of the times in them is: not all fit a datetime."""
+    inner = column.type.value_type if is_list(column.type) else column.type
+    if not pa.types.is_struct(inner):
+        return column.to_pylist(), 0
+    fields = {f.name: f.type for f in inner}
+    at = fields["created_at"]
+    plain = pa.struct(fields | {"created_at": pa.int64()})
+    large = pa.types.is_large_list(column.type)
+    found: list[Any] = column.cast((pa.large_list if large else pa.list_)(plain)).to_pylist()
+    return found, _UNITS[at.unit if pa.types.is_timestamp(at) else "us"]
+
+
+def _freeze(quote: object, tick: int) -> tuple[Any, str | None, int | None]:
     """Return (account, data class, time) of a quote; a bare account says no class and no time."""
     if not isinstance(quote, dict):
         return quote, None, None
     at = quote["created_at"]
-    at = at if at is None or isinstance(at, int) else _micros(at)
-    return quote["id"], quote["data_class"], at
-
-
-def _micros(moment: Any) -> int:  # noqa: ANN401 - a datetime, or pandas' own
-    return int(np.datetime64(moment.replace(tzinfo=None), "us").astype(np.int64))
+    at = END if at is None else at * tick // 1000
+    return quote["id"], quote["data_class"], at if BEGINNING < at < END else None
 
 
 class Source:
@@ -374,18 +388,20 @@ class Source:
         self.name = name
         try:
             record = json.loads((folder / "source.json").read_bytes())
-            self._index = pq.ParquetFile(folder / "parties.parquet", pre_buffer=False)
-        except (OSError, ValueError, pa.ArrowException) as error:
+            self._index = pq.ParquetFile(
+                folder / "parties.parquet", pre_buffer=False, page_checksum_verification=True
+            )
+            path, self.mapping = folder / record["path"], mapping_of(record["mapping"])
+            self.fingerprint: str = record["fingerprint"]
+            self.kinds = [
+                Kind(c, None if s is None else frozenset(s), undated)
+                for c, s, undated in record["kinds"]
+            ]
+            self.epochs: Ints = np.array(record["epochs"], np.int64)
+            self.rows: int = record["rows"]
+        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             raise InputError(f"source {name}: its index cannot be read: {error}") from error
-        self.table = Table(folder / record["path"], mapping_of(record["mapping"]))
-        self.mapping = self.table.mapping
-        self.fingerprint: str = record["fingerprint"]
-        self.kinds = [
-            Kind(c, None if s is None else frozenset(s), undated)
-            for c, s, undated in record["kinds"]
-        ]
-        self.epochs: Ints = np.array(record["epochs"], np.int64)
-        self.rows: int = record["rows"]
+        self.table = Table(path, self.mapping)
         self.check_unchanged()
 
     def check_unchanged(self) -> None:
@@ -404,7 +420,7 @@ class Source:
     def items(self, group: int) -> Items:
         """Return the items of one row group."""
         names = [name for name in self._index.schema_arrow.names if name != "key"]
-        found = self._index.read_row_group(group, columns=names, use_threads=False)
+        found = self._read(group, names)
         column = {name: found.column(name).combine_chunks() for name in names}
         created_at, kind = column["created_at"].to_numpy(), column["kind"].to_numpy()
         lists = column["parties"].offsets.to_numpy(), column["parties"].values.to_numpy()
@@ -415,8 +431,14 @@ class Source:
 
     def keys(self, group: int) -> Keys:
         """Return the shard key of each row of one row group."""
-        found: Keys = self._index.read_row_group(group, columns=["key"]).column(0).to_numpy()
+        found: Keys = self._read(group, ["key"]).column(0).to_numpy()
         return found
+
+    def _read(self, group: int, columns: Sequence[str]) -> pa.Table:
+        try:
+            return self._index.read_row_group(group, columns=list(columns), use_threads=False)
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"source {self.name}: its index cannot be read: {error}") from error
 
     def payload(self, group: int) -> pa.Table:
         """Return the id and the payload columns of one row group."""
@@ -424,6 +446,7 @@ class Source:
 
     def find(self, item: str, ids: Sequence[str]) -> Iterator[Item]:
         """Yield each row whose id is `item`, as an item; `ids` names the subjects by number."""
+        item = item.encode(errors="replace").decode()  # a command line may hold what is no text
         for group in range(self.groups):
             column = self.table.read(group, [self.mapping.id]).column(0).cast(pa.string())
             for row in np.flatnonzero(

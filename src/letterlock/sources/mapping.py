@@ -36,17 +36,15 @@ class Mapping:
     thread: str
     name: str
 
-    def columns(self) -> dict[str, str]:
-        """Return every column that is named, with what names it."""
-        found = {self.id: "id", self.created_at: "created_at"}
-        found |= dict.fromkeys(self.author, "author")
-        found |= dict.fromkeys(self.recipients, "recipients")
-        found |= dict.fromkeys(self.members, "members")
-        found |= dict.fromkeys(self.payload, "payload")
-        for what in ("data_class_column", "sensitive_column", "quote_source", "thread", "name"):
-            if getattr(self, what):
-                found.setdefault(getattr(self, what), what)
-        return found
+    def columns(self) -> list[tuple[str, str]]:
+        """Return every (column, what it says); a column may say several things."""
+        several = ("author", "recipients", "members", "payload")
+        found = [(column, what) for what in several for column in getattr(self, what)]
+        one = (
+            "id", "created_at", "data_class_column", "sensitive_column",
+            "quote_source", "thread", "name",
+        )  # fmt: skip
+        return [(getattr(self, what), what) for what in one if getattr(self, what)] + found
 
     def record(self) -> dict[str, Any]:
         """Return the mapping as JSON."""
@@ -71,7 +69,7 @@ class _Toml:
         self.file = file
         try:
             self._left = tomllib.loads(data.decode())
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{file}: not TOML: {error}") from error
 
     def text(self, table: str, key: str) -> str:
@@ -145,6 +143,7 @@ def read_mapping(data: bytes, file: str) -> Mapping:
     if not (mapping.id and mapping.created_at and mapping.author):
         raise InputError(f"{file}: [columns] needs id, created_at and author")
     people = {mapping.id, *mapping.author, *mapping.recipients, *mapping.members}
+    people |= {mapping.quote_source} if mapping.quotes == "column" else set()
     if shared := people & set(mapping.payload):
         raise InputError(f"{file}: {names(shared)} names accounts, so it cannot be released")
     return mapping

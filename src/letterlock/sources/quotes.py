@@ -81,6 +81,8 @@ _DATED: Final = re.compile(
     r"(?:\s*(?:[ap]\.?m\b\.?|uhr\b|[+-]\d{1,4}\b|\([a-z+: \d]{1,9}\)|[a-z]{3,4}(?=,)))*[\s,>\])-]*",
     re.IGNORECASE,
 )
+# What a sign without a colon begins with.
+_OPENERS: Final = tuple("-_=*FfOo")
 _PREFIX: Final = re.compile(r"[\s>]*>\s*|\s*")
 # A separator amid a line, and the "To:" of a block that an old program set in columns.
 _MIDLINE: Final = re.compile(
@@ -169,7 +171,7 @@ def _lines(text: str) -> list[_Line]:
         start = 0 if raw[:1].isalnum() else _PREFIX.match(raw).end()  # type: ignore[union-attr]
         body = raw[start:].rstrip()
         kind, rest = None, ""
-        if ":" in body or "\uff1a" in body or body.startswith(tuple("-_=*FfOo")):
+        if ":" in body or "\uff1a" in body or body.startswith(_OPENERS):
             if sign := _SIGN.match(body):
                 kind, rest = sign.lastgroup, body[sign.end() :].strip(" \t*")
             elif "To:" in body and (column := _COLUMN.search(body)):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from letterlock.domain import Time, time_of
+from letterlock.domain import BEGINNING, END, Time, time_of
 from letterlock.errors import InputError
 
 
@@ -54,7 +54,10 @@ class Row:
     def optional(self, name: str, kind: type) -> Any:  # noqa: ANN401 - of `kind`, or None
         """Return a value of `kind`, or None if it is absent."""
         value = self._left.pop(name, None)
-        if value is not None and (not isinstance(value, kind) or type(value) is bool is not kind):
+        wants_bool = kind in {bool, object}
+        if value is not None and (
+            not isinstance(value, kind) or (isinstance(value, bool) and not wants_bool)
+        ):
             raise InputError(f"{name} cannot be {value!r}")
         return value
 
@@ -75,9 +78,9 @@ class Row:
         return None if value is None else time_of(value)
 
     def span(self) -> dict[str, Time]:
-        """Return `from` and `to` as a body has them."""
+        """Return `from` and `to` as a body has them; 9999-12-31 and the like: open."""
         found = {name: self.time(name) for name in ("from", "to")}
-        return {name: t for name, t in found.items() if t is not None}
+        return {name: min(max(t, BEGINNING), END) for name, t in found.items() if t is not None}
 
     def done(self) -> None:
         """Raise InputError if something was not asked for."""
@@ -99,12 +102,23 @@ def _parquet(path: Path) -> Iterator[Row]:
     number = 0
     try:
         file = pq.ParquetFile(path)
+        names = file.schema_arrow.names
+        if len(set(names)) < len(names):
+            raise InputError(f"{path}: two columns have the same name: {names}")
         for batch in file.iter_batches():
-            for values in batch.to_pylist():
+            columns = [_dates_as_text(column) for column in batch.columns]
+            for values in pa.RecordBatch.from_arrays(columns, names).to_pylist():
                 number += 1
                 yield Row(number, values)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
         raise InputError(f"{path}: not a readable Parquet file: {error}") from error
+
+
+def _dates_as_text(column: pa.Array) -> pa.Array:
+    """Write dates and timestamps as text, in UTC: not each of them fits Python's own."""
+    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+        column = column.cast(pa.timestamp(column.type.unit, "UTC"))
+    return column.cast(pa.string()) if pa.types.is_temporal(column.type) else column
 
 
 def _jsonl(path: Path) -> Iterator[Row]:
@@ -119,7 +133,10 @@ def _jsonl(path: Path) -> Iterator[Row]:
 
 def _object(line: bytes, place: str) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        text = line.decode("utf-8-sig")
+        value = json.loads(text)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError) as error:
         raise InputError(f"{place}: not JSON: {error}") from error
     if not isinstance(value, dict):

@@ -35,6 +35,7 @@ class Table:
         self._files = [(p, _open(p)) for p in paths]
         for p, file in self._files:
             _check_columns(p, file.schema_arrow, mapping)
+            _check_payload(p, file.schema_arrow, self._files[0][1].schema_arrow, mapping)
         self.groups = [
             _Group(file, n, file.metadata.row_group(n).num_rows)
             for _, file in self._files
@@ -55,6 +56,7 @@ class Table:
         file, number, rows = self.groups[group]
         try:
             found = file.read_row_group(number, columns=list(columns), use_threads=False)
+            found.validate(full=True)  # Parquet does not see to it that texts are UTF-8
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{self.path}: row group {number} cannot be read: {error}") from error
         if found.num_rows != rows:
@@ -67,7 +69,7 @@ def _open(path: Path) -> pq.ParquetFile:
         return pq.ParquetFile(path, pre_buffer=False)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:  # a column's name may be no text
         raise InputError(f"{path}: not a readable Parquet file: {error}") from error
 
 
@@ -81,13 +83,13 @@ def _footer(path: Path) -> bytes:
 
 
 def _check_columns(path: Path, schema: pa.Schema, mapping: Mapping) -> None:
-    for column, what in mapping.columns().items():
+    for column, what in mapping.columns():
         if schema.names.count(column) != 1:
             raise InputError(f"{path}: no column {column!r} for {what}; it has {schema.names}")
         kind = schema.field(column).type
         fits = {
             "id": _is_id,
-            "created_at": lambda t: pa.types.is_timestamp(t) or t == pa.int64(),
+            "created_at": _is_time,
             "author": _is_ids,
             "recipients": _is_ids,
             "members": _is_ids,
@@ -99,6 +101,18 @@ def _check_columns(path: Path, schema: pa.Schema, mapping: Mapping) -> None:
         }.get(what)
         if fits is not None and not fits(kind):
             raise InputError(f"{path}: column {column!r} is {kind}, which cannot be {what}")
+
+
+def _check_payload(path: Path, schema: pa.Schema, first: pa.Schema, mapping: Mapping) -> None:
+    """Raise InputError if a payload column is of another type than in the first file."""
+    for column in mapping.payload:
+        kind, expected = schema.field(column).type, first.field(column).type
+        if kind != expected:
+            raise InputError(f"{path}: column {column!r} is {kind}, in another file {expected}")
+
+
+def _is_time(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) or kind == pa.int64())
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -125,5 +139,5 @@ def _is_quotes(kind: pa.DataType) -> bool:
     inner = kind.value_type
     if not pa.types.is_struct(inner):
         return _is_id(inner)
-    fields = {field.name: field.type for field in inner}
-    return set(fields) == {"id", "data_class", "created_at"} and _is_id(fields["id"])
+    fits = {"id": _is_id, "data_class": _is_text, "created_at": _is_time}
+    return {f.name for f in inner} == set(fits) and all(fits[f.name](f.type) for f in inner)

@@ -132,31 +132,24 @@ class SqliteStore:
     def _insert(
         self, connection: sa.Connection, drafts: list[Draft], first: int, time: Time
     ) -> None:
-        subjects = [d.body.get("subject") if d.kind in PERSONAL else None for d in drafts]
-        bad = next((s for s in subjects if s is not None and not isinstance(s, str)), None)
-        if bad is not None:
-            raise InputError(f"a subject id must be text, not {bad!r}")
-        numbers = iter(self._subjects.numbers(connection, [s for s in subjects if s is not None]))
+        read = [_read(draft, first + n, time) for n, draft in enumerate(drafts)]
+        subjects = [event.subject for event, _ in read if event.subject is not None]
+        numbers = iter(self._subjects.numbers(connection, subjects))
         salts = os.urandom(SALT_SIZE * len(drafts))
         events: list[dict[str, Any]] = []
         said: dict[str, list[tuple[Any, ...]]] = {}
-        for n, draft in enumerate(drafts):
-            subject = subjects[n]
-            event = Event(first + n, time, draft.kind, draft.body, subject)
-            check_version(event)
-            if draft.kind in PERSONAL and subject is None:
-                raise InputError(f"{draft.kind}: subject is missing")
-            number = None if subject is None else next(numbers)
+        for n, (event, content) in enumerate(read):
+            number = None if event.subject is None else next(numbers)
             if number is None:
-                fold_rules(self._common(connection, first + n - 1), time, admit=event)
+                fold_rules(self._common(connection, event.index - 1), time, admit=event)
             for table, values in rows_of(event):
                 said.setdefault(table, []).append((event.index, time, number, *values))
-            content, salt = event.canonical(), salts[SALT_SIZE * n : SALT_SIZE * (n + 1)]
+            salt = salts[SALT_SIZE * n : SALT_SIZE * (n + 1)]
             events.append(
                 {
                     "idx": event.index,
                     "time": time,
-                    "kind": draft.kind,
+                    "kind": event.kind,
                     "v": VERSION,
                     "subject": number,
                     "canonical": content,
@@ -211,6 +204,8 @@ class SqliteStore:
             except BaseException:
                 connection.exec_driver_sql("ROLLBACK")
                 raise
+            # What was overwritten must not live on in the write-ahead log.
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def events(self, *, upto: int, subjects: Sequence[str] = ()) -> Iterator[Event]:
         """Yield the events about everyone, and those about `subjects`, up to index `upto`."""
@@ -244,7 +239,7 @@ class SqliteStore:
         `where` is SQL over the columns of TABLES.
         """
         condition = f"time <= {as_of} AND idx <= {upto}" + (f" AND {where}" if where else "")
-        query = f"SELECT {', '.join(names)} FROM {table} WHERE {condition}"  # noqa: S608
+        query = f"SELECT {', '.join(names)} FROM {table} WHERE {condition} ORDER BY rowid"  # noqa: S608
         with (
             self._failing_closed(),
             closing(adbc.connect(str(self._path))) as connection,
@@ -321,9 +316,26 @@ class _Names:
 
 
 def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own type
-    """Make each commit durable before it is acknowledged, and wait for another writer."""
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
+    """Make commits durable before they are acknowledged, and overwrite what is deleted."""
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "busy_timeout=30000",
+        "secure_delete=ON",
+    ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _read(draft: Draft, index: int, time: Time) -> tuple[Event, bytes]:
+    """Return the event that a draft becomes, and its bytes. Raises InputError, UnknownVersion."""
+    if not isinstance(draft.body, Mapping):
+        raise InputError(f"{draft.kind}: the body is not an object")
+    subject = draft.body.get("subject") if draft.kind in PERSONAL else None
+    if draft.kind in PERSONAL and not isinstance(subject, str):
+        raise InputError(f"{draft.kind}: its subject must be a text")
+    event = Event(index, time, draft.kind, draft.body, subject)
+    check_version(event)
+    return event, event.canonical()
 
 
 def _head(connection: sa.Connection) -> Head:
@@ -366,14 +378,15 @@ def _events(connection: sa.Connection, where: sa.ColumnElement[bool]) -> Iterato
             continue
         event = Event(idx, time, kind, _body(content, idx), subject, v)
         check_version(event)
-        if event.canonical() != bytes(content):
+        about = (event.body or {}).get("subject") if kind in PERSONAL else None
+        if event.canonical() != content or about != subject:
             raise LedgerError(f"event {idx} was altered: its columns and its bytes disagree")
         yield event
 
 
-def _body(content: bytes, index: int) -> Mapping[str, Any]:
+def _body(content: object, index: int) -> Mapping[str, Any]:
     try:
-        body = json.loads(content)["body"]
+        body = json.loads(content)["body"] if isinstance(content, bytes) else None
     except (ValueError, KeyError, TypeError) as error:
         raise LedgerError(f"event {index} was altered: its bytes are not an event") from error
     if not isinstance(body, Mapping):

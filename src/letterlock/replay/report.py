@@ -1,0 +1,615 @@
+"""The replay's report: one page of HTML without scripts, whose charts are drawn here, as SVG.
+
+Each chart stands with the table it is drawn from, and nothing is told by colour alone. The page
+loads nothing: its policy forbids everything but its own style sheet. Same results, same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from letterlock.domain import DAY, REASON_TEXT, RecipientClass
+from letterlock.errors import UsageError
+from letterlock.gate import Outcome
+from letterlock.replay.acts import ARITHMETIC, ActOne, Blocked, day_of
+from letterlock.replay.world import GROUP, INMAIL, POST, PROFILE, World
+
+if TYPE_CHECKING:
+    import altair as alt
+
+ACCENT: Final = "#0a5c63"
+INK: Final = "#1c2326"
+GREY: Final = "#7d868a"
+RULE: Final = "#d5dadc"
+FONT: Final = "Liberation Sans, Arial, Helvetica, sans-serif"
+CLASS_NAMES: Final = {
+    INMAIL: "InMail",
+    GROUP: "Group messages",
+    POST: "Public posts",
+    PROFILE: "Profiles",
+}
+SHAPES: Final = {"fact": "circle", "allegation": "diamond", "fiction": "square"}
+RECIPIENT_KINDS: Final = {
+    RecipientClass.CONTROLLER: "the network itself",
+    RecipientClass.AFFILIATE: "an affiliate",
+    RecipientClass.THIRD_PARTY: "a third party",
+}
+
+STYLE: Final = f"""
+:root {{ color-scheme: light; }}
+* {{ box-sizing: border-box; }}
+body {{ margin: 0; background: #fff; color: {INK}; font: 1.0625rem/1.6 system-ui, -apple-system,
+  "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; -webkit-text-size-adjust: 100%; }}
+header, main, footer {{ max-width: 50rem; margin: 0 auto; padding: 0 1.25rem; }}
+header {{ padding-top: 3.5rem; }}
+footer {{ padding-bottom: 4rem; color: #4d575b; font-size: .9375rem; }}
+p, ul, dl {{ max-width: 42rem; margin: 0 0 1rem; }}
+h1, h2 {{ line-height: 1.2; font-weight: 600; letter-spacing: -.01em; text-wrap: balance; }}
+h1 {{ font-size: 2.125rem; margin: 0 0 1rem; }}
+h2 {{ font-size: 1.375rem; margin: 3.5rem 0 .75rem; padding-top: 1.25rem;
+  border-top: 1px solid {RULE}; }}
+.over {{ margin: 0 0 .5rem; color: #4d575b; font-size: .9375rem; }}
+.lede {{ font-size: 1.1875rem; line-height: 1.5; }}
+.note {{ max-width: none; border-left: 3px solid {ACCENT}; padding: .125rem 0 .125rem 1rem; }}
+a {{ color: {ACCENT}; text-underline-offset: .15em; }}
+a:focus-visible, [tabindex]:focus-visible {{ outline: 3px solid {ACCENT}; outline-offset: 2px; }}
+.skip {{ position: absolute; left: -100vw; background: #fff; padding: .5rem 1rem; }}
+.skip:focus {{ left: .5rem; top: .5rem; }}
+figure {{ margin: 1.5rem 0 0; }}
+figcaption {{ font-weight: 600; margin: 0 0 .5rem; }}
+.wide {{ overflow-x: auto; margin: 0 0 1.5rem; }}
+svg {{ display: block; width: 100%; min-width: 38rem; height: auto; }}
+table {{ border-collapse: collapse; width: 100%; font-size: .9375rem; line-height: 1.4;
+  font-variant-numeric: tabular-nums; }}
+caption {{ text-align: left; color: #4d575b; padding: 0 0 .375rem; }}
+th, td {{ text-align: left; vertical-align: top; padding: .375rem .75rem .375rem 0;
+  border-bottom: 1px solid {RULE}; font-weight: 400; }}
+thead th {{ color: #4d575b; font-size: .875rem; vertical-align: bottom;
+  border-bottom: 1px solid {GREY}; }}
+.n {{ text-align: right; white-space: nowrap; }}
+.when {{ white-space: nowrap; }}
+td:last-child, th:last-child {{ padding-right: 0; }}
+.headline {{ font-size: 1rem; }}
+.headline td {{ font-size: 1.375rem; line-height: 1.2; font-weight: 600; padding-top: .625rem; }}
+.headline tbody th {{ padding-top: .75rem; }}
+.headline .n {{ min-width: 8.5rem; }}
+.headline .gate {{ color: {ACCENT}; }}
+small {{ font-size: .8125rem; font-weight: 400; color: #4d575b; line-height: 1.3; }}
+code, pre {{ font-family: ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace;
+  font-size: .875em; }}
+pre {{ overflow-x: auto; margin: 0 0 1rem; padding: .75rem 1rem; background: #f3f5f5;
+  line-height: 1.6; }}
+blockquote {{ margin: 0 0 1rem; padding-left: 1rem; border-left: 1px solid {GREY}; }}
+@media (max-width: 36rem) {{
+  header {{ padding-top: 2rem; }}
+  h1 {{ font-size: 1.75rem; }}
+  .headline td {{ font-size: 1.125rem; }}
+  .headline .n {{ min-width: 0; }}
+}}
+@media print {{
+  @page {{ margin: 18mm; }}
+  html {{ font-size: 10pt; }}
+  body {{ font-size: 1rem; }}
+  header {{ padding-top: 0; }}
+  .skip {{ display: none; }}
+  .wide, pre {{ overflow: visible; }}
+  pre {{ white-space: pre-wrap; }}
+  svg {{ min-width: 0; }}
+  h2, figcaption, caption, thead {{ break-after: avoid; }}
+  .chart, tr, pre, blockquote {{ break-inside: avoid; }}
+}}
+"""
+
+
+def require() -> None:
+    """Raise UsageError if what draws the charts is not installed."""
+    missing = [name for name in ("altair", "vl_convert") if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            "the report's charts are drawn by Altair and vl-convert, which are not installed: "
+            "pip install 'letterlock[report]'"
+        )
+
+
+def page(world: World, act: ActOne) -> str:
+    """Write the report of the first act as one page of HTML."""
+    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    title = f"The case of 2024, replayed on {world.name}, a made-up network"
+    sections = [
+        _headline(world, act),
+        _timeline(world),
+        _withheld(act),
+        _classes(act),
+        _explained(act),
+        _regions(world, act),
+        _limits(world),
+        _check(act),
+    ]
+    body = "\n".join(sections)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="letterlock replay">
+<title>{escape(title)}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<a class="skip" href="#main">Skip to the numbers</a>
+{_header(world, act)}
+<main id="main">
+{body}
+</main>
+<footer>
+<p>Everything about {escape(world.name)} is made up, from seed {world.seed}. Facts and
+allegations are dated as in <code>docs/case.md</code>.</p>
+</footer>
+</body>
+</html>
+"""
+
+
+# ── sections ────────────────────────────────────────────────────────────────────────────────
+
+
+def _header(world: World, act: ActOne) -> str:
+    return f"""<header>
+<p class="over">Letterlock · the case of 2024, act one</p>
+<h1>One day in September, twice</h1>
+<p class="lede">In January 2025 a complaint alleged that private messages of Premium customers had
+been disclosed to third parties for AI training before 18 September 2024. Nine days later it was
+withdrawn. This page acts out the day before that date on {escape(world.name)}, a made-up network
+of {world.members:,} people: once as the complaint alleges the programme, and once through the
+gate.</p>
+<p class="note"><strong>Alleged, then withdrawn.</strong> LinkedIn said: “We never did that.”
+The plaintiff’s counsel said that the company had shown evidence that the messages were not used.
+Every figure here is about people who do not exist, and says nothing about what LinkedIn did.</p>
+<p>Asked about: {day_of(act.asked)}, {escape(_recipient(act.gated.outcome))}, to
+{escape(act.what_for)}. The setting is called “{escape(act.setting)}”.</p>
+</header>"""
+
+
+def _headline(world: World, act: ActOne) -> str:
+    alleged, gated = act.alleged, act.gated
+    each = f"${alleged.dollars_each:,}"
+    rows = [
+        (
+            "Items that reach the third party",
+            f"of {act.total:,}",
+            f"{alleged.exported:,}",
+            f"{gated.outcome.released:,}",
+        ),
+        (
+            "InMail among them",
+            f"of {act.items[world.question.messages]:,}",
+            f"{alleged.by_class[world.question.messages]:,}",
+            f"{gated.by_class[world.question.messages]:,}",
+        ),
+        (
+            "Premium customers who sent or received it",
+            "Premium when it was sent",
+            f"{alleged.people:,}",
+            f"{gated.people:,}",
+        ),
+        (
+            f"× {each} for each of them",
+            ARITHMETIC,
+            f"${alleged.dollars:,}",
+            f"${gated.people * alleged.dollars_each:,}",
+        ),
+    ]
+    cells = "\n".join(
+        f'<tr><th scope="row">{escape(name)}<br><small>{escape(note)}</small></th>'
+        f'<td class="n">{left}</td><td class="n gate">{right}</td></tr>'
+        for name, note, left, right in rows
+    )
+    share = 100 * alleged.wrong / max(alleged.exported, 1)
+    return f"""<section aria-labelledby="numbers">
+<h2 id="numbers">The same day, as alleged and through the gate</h2>
+<div class="wide" tabindex="0" role="region" aria-label="Table: the same day, twice">
+<table class="headline">
+<caption>{day_of(act.asked)}: what {escape(act.gated.outcome.recipient.name)}, a third party, would
+be given</caption>
+<thead><tr><th scope="col"><span>On {escape(world.name)}’s made-up people</span></th>
+<th scope="col" class="n">as the complaint alleges<br>the programme</th>
+<th scope="col" class="n">through<br>the gate</th></tr></thead>
+<tbody>
+{cells}
+</tbody></table></div>
+<p><strong>As alleged:</strong> the setting is on unless a member switches it off, and authors in
+{len(act.regions_excluded)} regions are left out: {escape(", ".join(act.regions_excluded))}.
+The rest is written as a plain export. That looks at the author alone, so {alleged.bystanders:,}
+people of those regions are in it all the same, as somebody’s recipient or fellow member.</p>
+<p><strong>Through the gate:</strong> nothing goes unless everyone in it said yes, was of known and
+sufficient age, lives where it is allowed and is bound by no contract against it. Asked about the
+plain export, the gate would have kept back {alleged.wrong:,} of its {alleged.exported:,} rows
+({share:.1f} %).</p>
+</section>"""
+
+
+def _timeline(world: World) -> str:
+    moments = world.timeline
+    rows = [
+        (
+            f'<td class="when">{escape(m.when)}</td><td>{escape(m.kind)}</td>'
+            f'<th scope="row">{escape(m.title)}{_more(m.text)}</th>'
+        )
+        for m in moments
+    ]
+    table = _table(
+        "Facts and allegations are the case’s, the fiction is Northmail’s",
+        [("When", "when"), ("Kind", ""), ("Entry", "")],
+        rows,
+    )
+    figure = _figure(
+        "timeline", "Two calendars: the case, and a network that asks first", _draw_timeline(world)
+    )
+    return f"""<section aria-labelledby="time">
+<h2 id="time">Time line</h2>
+<p>A circle is a fact of the case, a diamond an allegation, a square Northmail’s fiction. The dashed
+line is 18 September 2024, the day before which the complaint counts.</p>
+{figure}
+{table}
+</section>"""
+
+
+def _more(text: str) -> str:
+    return f"<br><small>{escape(text)}</small>" if text else ""
+
+
+def _withheld(act: ActOne) -> str:
+    outcome = act.gated.outcome
+    share = 100 / max(outcome.items, 1)
+    stayed = sorted(outcome.withheld.items(), key=lambda kv: (-kv[1], kv[0]))
+    rows = [
+        _row("went: everyone in it said yes", "", outcome.released, outcome.released * share)
+    ] + [_row(REASON_TEXT[r], r.name.lower(), n, n * share) for r, n in stayed]
+    head = [("Answer", ""), ("Reason", ""), ("Items", "n"), ("Share", "n")]
+    kept = outcome.items - outcome.released
+    bars = [("went: everyone in it said yes", outcome.released, True)]
+    bars += [(REASON_TEXT[r], n, False) for r, n in stayed]
+    figure = _figure(
+        "withheld", f"{outcome.items:,} items by their first reason", _draw_reasons(bars)
+    )
+    return f"""<section aria-labelledby="why">
+<h2 id="why">What was withheld, and why</h2>
+<p>Of {outcome.items:,} items, {outcome.released:,} went ({outcome.released * share:.1f} %) and
+{kept:,} stayed. An item may have several reasons to stay; the first that applies is counted.</p>
+{figure}
+{_table("Every item has exactly one answer", head, rows)}
+{_others(act)}
+</section>"""
+
+
+def _row(name: str, code: str, count: int, share: float) -> str:
+    shown = f"<code>{escape(code)}</code>" if code else ""
+    return (
+        f'<th scope="row">{escape(name)}</th><td>{shown}</td>'
+        f'<td class="n">{count:,}</td><td class="n">{share:.1f} %</td>'
+    )
+
+
+def _others(act: ActOne) -> str:
+    rows = [
+        f'<th scope="row">{escape(o.recipient.name)}</th>'
+        f"<td>{escape(RECIPIENT_KINDS[o.recipient.recipient_class])}</td>"
+        f'<td class="n">{o.released:,}</td>'
+        f'<td class="n">{100 * o.released / max(o.items, 1):.1f} %</td>'
+        for o in (act.gated.outcome, *act.others)
+    ]
+    head = [("Recipient", ""), ("Who that is", ""), ("Items", "n"), ("Share", "n")]
+    return f"""<p>Each recipient is asked about by name: a yes to one is none to another, and the
+Premium contract promises confidentiality towards affiliates and third parties alike.</p>
+{_table("The same question for every recipient", head, rows)}"""
+
+
+def _classes(act: ActOne) -> str:
+    rows, bars = [], []
+    for name, count in act.items.items():
+        alleged, gated = act.alleged.by_class[name], act.gated.by_class[name]
+        rows.append(
+            f'<th scope="row">{CLASS_NAMES[name]}<br><small><code>{name}</code></small></th>'
+            f'<td class="n">{count:,}</td><td class="n">{alleged:,}</td>'
+            f'<td class="n">{gated:,}</td>'
+        )
+        bars += [(CLASS_NAMES[name], "as alleged", alleged)]
+        bars += [(CLASS_NAMES[name], "through the gate", gated)]
+    head = [("Data class", ""), ("Items", "n"), ("As alleged", "n"), ("Through the gate", "n")]
+    figure = _figure("classes", "Items that reach the third party, by class", _draw_classes(bars))
+    return f"""<section aria-labelledby="classes">
+<h2 id="classes">By class of data</h2>
+<p>The more people take part in something, the less of it goes: an InMail needs an explicit yes from
+both sides and no contract against it, a group message a yes from every member of the group.</p>
+{figure}
+{_table("As alleged, and through the gate", head, rows)}
+</section>"""
+
+
+def _explained(act: ActOne) -> str:
+    if act.blocked is None:
+        return """<section aria-labelledby="one">
+<h2 id="one">One InMail, explained</h2>
+<p>In this small world there is no InMail that its sender allowed and its recipient’s contract
+blocks.</p>
+</section>"""
+    blocked = act.blocked
+    parts = "\n".join(_side(blocked, n) for n in range(len(blocked.sides)))
+    return f"""<section aria-labelledby="one">
+<h2 id="one">One InMail, explained</h2>
+<p><code>{escape(blocked.item)}</code>, sent {day_of(blocked.made)}:</p>
+<blockquote><p>{escape(blocked.text)}</p></blockquote>
+<p>Its author allowed it. It stays all the same: <code>{escape(blocked.reason)}</code>, by its
+{escape(blocked.role)}. A contract outranks a setting; only an amendment that the customer signed
+could lift it.</p>
+{parts}
+</section>"""
+
+
+def _side(blocked: Blocked, number: int) -> str:
+    side = blocked.sides[number]
+    said = "permits it" if side.reason is None else f"denies it: {side.reason}"
+    rows = [
+        f'<th scope="row">{escape(a.source)}</th><td>{escape(a.clause)}</td>'
+        f"<td>{escape(a.needs)}{' — <strong>decides</strong>' if a.decides else ''}</td>"
+        for a in side.asked
+    ]
+    caption = f"The {side.role}, {side.subject}, {said}. Said: {side.said}"
+    return _table(caption, [("Source", ""), ("Clause", ""), ("Asks", "")], rows)
+
+
+def _regions(world: World, act: ActOne) -> str:
+    rows = [
+        f'<th scope="row">{escape(_region_name(y.region, excluded=y.excluded))}</th>'
+        f'<td class="n">{y.items:,}</td><td class="n">{y.exported:,}</td>'
+        f'<td class="n">{y.released:,}</td><td class="n">{_share(y.released, y.items)}</td>'
+        f'<td class="n">{y.people:,}</td><td class="n">{y.present:,}</td>'
+        f'<td class="n">{_share(y.present, y.people)}</td>'
+        for y in act.yields
+    ]
+    head = [
+        ("Region", ""), ("Items", "n"), ("As alleged", "n"), ("Released", "n"), ("Share", "n"),
+        ("People", "n"), ("In the release", "n"), ("Share", "n"),
+    ]  # fmt: skip
+    figure = _figure("yield", "What of each region’s items and people went", _draw_yield(act))
+    caption = "Items by the region of their author; people by their own"
+    return f"""<section aria-labelledby="where">
+<h2 id="where">Yield by jurisdiction</h2>
+<p>{escape(world.name)} leaves out the regions on the list at the time of the complaint, for
+everyone who takes part and not for authors alone. A region that is not known is left out too.</p>
+{figure}
+{_table(caption, head, rows)}
+</section>"""
+
+
+def _region_name(name: str, *, excluded: bool) -> str:
+    return f"{name} (excluded)" if excluded else name
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / max(whole, 1):.1f} %"
+
+
+def _limits(world: World) -> str:
+    return f"""<section aria-labelledby="not">
+<h2 id="not">What this does not show</h2>
+<ul>
+<li>What LinkedIn did. What is established is a default-on setting, late disclosure and an opt-out
+that does not reach past training; the use of private messages was alleged, and the suit
+withdrawn.</li>
+<li>What real people would choose. How many say yes, no or nothing is an assumption, written down in
+<code>world.toml</code>; with other shares, other figures come out.</li>
+<li>Anybody’s liability. People × ${world.question.dollars:,} is {ARITHMETIC}: it takes the
+complaint’s class and its sum at their word.</li>
+<li>What a network does outside the gate. Nothing that was alleged can happen through the gate; what
+goes around it, it does not see.</li>
+<li>That the ledger behind it is honest. A log that others witness is not part of this act.</li>
+</ul>
+</section>"""
+
+
+def _check(act: ActOne) -> str:
+    lines = "\n".join(escape(shlex.join(words)) for words in act.commands(Path()))
+    return f"""<section aria-labelledby="check">
+<h2 id="check">Check it</h2>
+<p>From the folder in which this page lies:</p>
+<pre tabindex="0" aria-label="Commands">{lines}</pre>
+</section>"""
+
+
+def _recipient(outcome: Outcome) -> str:
+    kind = RECIPIENT_KINDS[outcome.recipient.recipient_class]
+    return f"{outcome.recipient.name}, {kind}"
+
+
+def _table(caption: str, head: Sequence[tuple[str, str]], rows: Iterable[str]) -> str:
+    def cell(name: str, kind: str) -> str:
+        attribute = f' class="{kind}"' if kind else ""
+        return f'<th scope="col"{attribute}>{escape(name)}</th>'
+
+    columns = "".join(cell(*column) for column in head)
+    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
+    return f"""<div class="wide" tabindex="0" role="region" aria-label="Table: {escape(caption)}">
+<table>
+<caption>{escape(caption)}</caption>
+<thead><tr>{columns}</tr></thead>
+<tbody>
+{body}
+</tbody></table></div>"""
+
+
+# ── charts ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _figure(name: str, caption: str, chart: alt.TopLevelMixin) -> str:
+    """Place a chart as a picture with a caption; its table follows it."""
+    return f"""<figure class="chart" aria-labelledby="{name}-caption">
+<figcaption id="{name}-caption">{escape(caption)}</figcaption>
+<div class="wide" tabindex="0" role="region" aria-label="Chart: {escape(caption)}">
+{_svg(name, chart)}
+</div>
+</figure>"""
+
+
+def _svg(name: str, chart: alt.TopLevelMixin) -> str:
+    """Draw a chart; what is drawn twice on a page must not share ids."""
+    import vl_convert  # noqa: PLC0415 - an extra
+
+    drawn: str = vl_convert.vegalite_to_svg(chart.to_dict())
+    drawn = re.sub(r' (xmlns(:\w+)?|aria-[\w-]+|role|class)="[^"]*"', "", drawn)
+    drawn = re.sub(r'(id="|url\(#)', rf"\1{name}-", drawn)
+    return drawn.replace("<svg", f'<svg role="img" aria-labelledby="{name}-caption"', 1)
+
+
+def _styled(chart: Any) -> Any:  # noqa: ANN401 - any kind of chart
+    return (
+        chart.configure(background="transparent", font=FONT, padding=2)
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor=INK, titleColor=INK, labelFontSize=12, titleFontSize=12, titleFontWeight=400,
+            gridColor=RULE, domainColor=GREY, tickColor=GREY, labelLimit=0, labelPadding=6,
+        )
+        .configure_text(fontSize=12, color=INK)
+        .configure_title(fontSize=12, fontWeight=400, color=INK, anchor="start", frame="group")
+    )  # fmt: skip
+
+
+def _data(rows: Sequence[dict[str, Any]]) -> alt.InlineData:
+    import altair as alt  # noqa: PLC0415 - an extra
+
+    return alt.InlineData(values=list(rows))
+
+
+def _draw_timeline(world: World) -> Any:  # noqa: ANN401 - Altair's layers have no one type
+    import altair as alt  # noqa: PLC0415 - an extra
+
+    names = list(SHAPES)
+    rows = [
+        {
+            "n": n,
+            "title": m.title,
+            "kind": m.kind,
+            "start": m.start // 1000,
+            "end": m.end // 1000,
+            "middle": (m.start + m.end) // 2000,
+        }
+        for n, m in enumerate(world.timeline)
+    ]
+    first, last = world.timeline[0].start, max(m.end for m in world.timeline)
+    order = [m.title for m in world.timeline]
+    y = alt.Y(
+        "title:N", sort=order, title=None, axis=alt.Axis(grid=True, ticks=False, domain=False)
+    )
+    span = [(first - 20 * DAY) // 1000, (last + 20 * DAY) // 1000]
+    scale = alt.Scale(type="utc", domain=span, nice=False)
+    axis = alt.Axis(format="%b %Y", tickCount={"interval": "month", "step": 4}, grid=False)
+    x = alt.X("middle:T", scale=scale, title=None, axis=axis)
+    kind = alt.Scale(domain=names, range=[INK, INK, ACCENT])
+    shape = alt.Scale(domain=names, range=list(SHAPES.values()))
+    fill = alt.Scale(domain=names, range=[INK, "#ffffff", ACCENT])
+    base = alt.Chart(_data(rows))
+    bars = base.mark_rule(strokeWidth=4, strokeCap="round").encode(
+        x=alt.X("start:T", scale=scale, axis=axis, title=None), x2="end:Q", y=y,
+        color=alt.Color("kind:N", scale=kind, legend=None),
+    )  # fmt: skip
+    points = base.mark_point(size=80, strokeWidth=2, filled=False, opacity=1).encode(
+        x=x, y=y,
+        shape=alt.Shape("kind:N", scale=shape, legend=None),
+        stroke=alt.Stroke("kind:N", scale=kind, legend=None),
+        fill=alt.Fill("kind:N", scale=fill, legend=None),
+    )  # fmt: skip
+    cut = (world.dates.asked // DAY + 1) * DAY // 1000
+    line = (
+        alt.Chart(_data([{"at": cut}]))
+        .mark_rule(strokeDash=[4, 3], color=GREY)
+        .encode(x=alt.X("at:T", scale=scale, axis=axis, title=None))
+    )
+    chart = alt.layer(line, bars, points).properties(width=400, height=24 * len(rows))
+    return _styled(chart)
+
+
+def _draw_reasons(bars: Sequence[tuple[str, int, bool]]) -> Any:  # noqa: ANN401 - as above
+    import altair as alt  # noqa: PLC0415 - an extra
+
+    rows = [{"name": name, "items": n, "went": went, "label": f"{n:,}"} for name, n, went in bars]
+    y = alt.Y(
+        "name:N", sort=[name for name, _, _ in bars], title=None,
+        axis=alt.Axis(ticks=False, domain=False),
+    )  # fmt: skip
+    top = max(n for _, n, _ in bars)
+    x = alt.X("items:Q", title=None, axis=None, scale=alt.Scale(domain=[0, top * 1.14 or 1]))
+    base = alt.Chart(_data(rows)).encode(x=x, y=y)
+    colour = alt.Color(
+        "went:N", scale=alt.Scale(domain=[True, False], range=[ACCENT, GREY]), legend=None
+    )
+    drawn = base.mark_bar(height=14).encode(color=colour)
+    labels = base.mark_text(align="left", dx=5).encode(text="label:N")
+    return _styled(alt.layer(drawn, labels).properties(width=330, height=24 * len(rows)))
+
+
+def _draw_classes(bars: Sequence[tuple[str, str, int]]) -> Any:  # noqa: ANN401 - as above
+    import altair as alt  # noqa: PLC0415 - an extra
+
+    rows = [
+        {"class": name, "how": how, "items": n, "label": f"{n:,} {how}"} for name, how, n in bars
+    ]
+    order = list(dict.fromkeys(name for name, _, _ in bars))
+    ways = ["as alleged", "through the gate"]
+    top = max(n for _, _, n in bars)
+    base = alt.Chart(_data(rows)).encode(
+        x=alt.X("items:Q", title=None, axis=None, scale=alt.Scale(domain=[0, top * 1.3 or 1])),
+        y=alt.Y("class:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False)),
+        yOffset=alt.YOffset("how:N", sort=ways),
+    )
+    scale = alt.Scale(domain=ways, range=[GREY, ACCENT])
+    drawn = base.mark_bar(height=14).encode(color=alt.Color("how:N", scale=scale, legend=None))
+    labels = base.mark_text(align="left", dx=5).encode(text="label:N")
+    return _styled(alt.layer(drawn, labels).properties(width=560, height=52 * len(order)))
+
+
+def _draw_yield(act: ActOne) -> Any:  # noqa: ANN401 - as above
+    import altair as alt  # noqa: PLC0415 - an extra
+
+    rows = [
+        {
+            "region": _region_name(y.region, excluded=y.excluded),
+            "items": 100 * y.released / max(y.items, 1),
+            "people": 100 * y.present / max(y.people, 1),
+            "items label": _share(y.released, y.items) if y.released else "0",
+            "people label": _share(y.present, y.people) if y.present else "0",
+        }
+        for y in act.yields
+    ]
+    order = [_region_name(y.region, excluded=y.excluded) for y in act.yields]
+    shares = [(y.released, y.items) for y in act.yields] + [
+        (y.present, y.people) for y in act.yields
+    ]
+    top = max(100 * part / max(whole, 1) for part, whole in shares)
+    scale = alt.Scale(domain=[0, top * 1.25 or 1])
+
+    def panel(field: str, title: str, *, named: bool) -> Any:  # noqa: ANN401 - as above
+        axis = alt.Axis(ticks=False, domain=False, labels=named)
+        base = alt.Chart(_data(rows)).encode(
+            x=alt.X(f"{field}:Q", title=None, axis=None, scale=scale),
+            y=alt.Y("region:N", sort=order, title=None, axis=axis),
+        )
+        labels = base.mark_text(align="left", dx=5).encode(text=f"{field} label:N")
+        drawn = base.mark_bar(height=14, color=ACCENT)
+        return alt.layer(drawn, labels).properties(width=250, height=24 * len(rows), title=title)
+
+    chart = alt.hconcat(
+        panel("items", "Share of items released", named=True),
+        panel("people", "Share of people in the release", named=False),
+        spacing=24,
+    )
+    return _styled(chart)

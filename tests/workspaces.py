@@ -1,0 +1,397 @@
+"""Small simulated workspaces, made through the gate, and a slow reading of the tables in them.
+
+A workspace has a policy of one version, members who said yes, no or nothing, and a Parquet table of
+several row groups. `reading` turns a table into items in plain Python, row by row, as the
+specification says it: what the index holds has to be equal to that.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from letterlock.domain import END, EPOCH, Item, Party, Role, Time, text_of, time_of
+from letterlock.gate import Gate
+from letterlock.sources.mapping import Mapping as Columns
+from letterlock.sources.mapping import read_mapping
+from letterlock.sources.quotes import names_in_thread, quoted_authors, resolve
+from letterlock.sources.records import Row
+
+PUBLISHED = time_of("2024-01-01")
+JOINED = time_of("2024-01-05")
+CHOSE = time_of("2024-01-10")
+NOW = time_of("2024-06-01")
+
+PURPOSE, RECIPIENT = "train.generative", "maker"
+
+POLICY = b"""\
+version = "1"
+lead_days = 1
+window_days = 1
+
+[recipients.own]
+name = "Northmail Inc."
+class = "controller"
+
+[recipients.maker]
+name = "Tern Models GmbH"
+class = "third_party"
+
+[data_classes."message.direct"]
+en = "messages that you send or receive"
+
+[data_classes."message.group"]
+en = "messages in groups that you are a member of"
+
+[data_classes."post.public"]
+en = "your public posts"
+
+[purposes."train.generative"]
+en = "train models that generate text"
+
+[purposes.infer]
+en = "answer your questions"
+
+[[clauses]]
+id = "a-yes-first"
+level = "grant"
+
+[settings.genai]
+title = "Data for Generative AI Improvement"
+purposes = ["train.generative", "infer"]
+data_classes = ["message.*", "post.public"]
+recipients = ["own", "maker"]
+
+[regions]
+jurisdictions = { US = 0, DE = 0 }
+
+[[regions.clauses]]
+id = "excluded"
+level = "never"
+jurisdictions = ["DE"]
+"""
+
+MAPPING = """\
+[columns]
+id = "id"
+created_at = "created_at"
+author = "sender"
+recipients = "receivers"
+payload = ["subject", "body"]
+
+[data_class]
+column = "kind"
+
+[sensitive]
+none = true
+
+[quotes]
+column = "quoted"
+"""
+
+YES = ("ann", "bob", "cem", "dia", "eva", "fay")
+"""Said yes to everything, for all time."""
+NO, SILENT, MINOR, GERMAN, STRANGER = "nok", "sil", "kid", "ger", "stranger"
+MEMBERS = (*YES, NO, SILENT, MINOR, GERMAN)
+
+
+def member(subject: str, **more: Any) -> dict[str, Any]:
+    """Return a row that registers a member."""
+    return {
+        "subject": subject, "jurisdiction": "US", "birth_year": 1970, "noticed": ["1"],
+    } | more  # fmt: skip
+
+
+def members() -> list[dict[str, Any]]:
+    """Return the rows of everybody in a workspace."""
+    odd = {MINOR: {"birth_year": 2010}, GERMAN: {"jurisdiction": "DE"}}
+    return [member(name, **odd.get(name, {})) for name in MEMBERS]
+
+
+def grant(subject: str, text: str, **more: Any) -> dict[str, Any]:
+    """Return a row that says yes to everything the setting asks for, from now on."""
+    return {
+        "subject": subject, "act": "grant", "purpose": PURPOSE, "data_class": "message.*",
+        "recipient": RECIPIENT, "time": text_of(CHOSE), "channel": "web", "text": text,
+    } | more  # fmt: skip
+
+
+def refusal(subject: str, act: str = "withdraw", **more: Any) -> dict[str, Any]:
+    """Return a row that says no to everything."""
+    return {"subject": subject, "act": act, "time": text_of(CHOSE), "channel": "web"} | more
+
+
+def yes(subject: str, text: str) -> list[dict[str, Any]]:
+    """Return rows that say yes to every class, for all time."""
+    return [
+        grant(subject, text, data_class=data_class, earlier=earlier)
+        for data_class in ("message.*", "post.public")
+        for earlier in (False, True)
+    ]
+
+
+def choices(text: str) -> list[dict[str, Any]]:
+    """Return the rows of what everybody chose."""
+    said = [row for name in (*YES, NO, MINOR, GERMAN) for row in yes(name, text)]
+    return [*said, refusal(NO, time=text_of(CHOSE + 1))]
+
+
+def rows_of(records: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Number records as a file of them would be."""
+    return [Row(n, dict(record)) for n, record in enumerate(records, 1)]
+
+
+def messages(count: int = 120) -> list[dict[str, Any]]:
+    """Return messages between everybody: most of them may go, every tenth or so may not."""
+    people = (*YES, *YES, *YES, NO, SILENT, MINOR, GERMAN, STRANGER)
+    found = []
+    for n in range(count):
+        receivers = [people[(5 * n + k) % len(people)] for k in range(1, 2 + n % 3)]
+        quoted = [YES[n % len(YES)]] if n % 4 == 0 else [NO] if n % 23 == 0 else []
+        found.append(
+            {
+                "id": f"item-{n:04}",
+                "created_at": datetime(2024, 2, 1, tzinfo=UTC) + timedelta(hours=7 * n),
+                "sender": people[(7 * n) % len(people)],
+                "receivers": receivers,
+                "kind": ("message.direct", "message.group", "post.public")[n % 3],
+                "quoted": [
+                    {"id": q, "data_class": "message.direct", "created_at": time_of("2024-01-20")}
+                    for q in quoted
+                ],
+                "subject": f"about {n}",
+                "body": f"words of message number {n} " * (1 + n % 5),
+            }
+        )
+    return found
+
+
+QUOTE = pa.struct({"id": pa.string(), "data_class": pa.string(), "created_at": pa.int64()})
+SCHEMA = pa.schema(
+    {
+        "id": pa.string(),
+        "created_at": pa.timestamp("us", tz="UTC"),
+        "sender": pa.string(),
+        "receivers": pa.list_(pa.string()),
+        "kind": pa.string(),
+        "quoted": pa.list_(QUOTE),
+        "subject": pa.string(),
+        "body": pa.string(),
+    }
+)
+
+
+def write(path: Path, rows: pa.Table | Sequence[Mapping[str, Any]], *, group: int = 50) -> Path:
+    """Write rows as Parquet, `group` rows to a row group; returns `path`."""
+    table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), SCHEMA)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, row_group_size=group)
+    return path
+
+
+def columns(text: str = MAPPING) -> Columns:
+    """Read a mapping."""
+    return read_mapping(text.encode(), "mapping.toml")
+
+
+def people(folder: Path, *, policy: bytes = POLICY) -> Gate:
+    """Make a simulated workspace with its policy, members and choices, and no source yet."""
+    Gate.create(folder, simulated=True, now=PUBLISHED).close()
+    at(folder, PUBLISHED, lambda gate: gate.publish(policy, "policy.toml"))
+    at(folder, JOINED, lambda gate: gate.register_subjects(rows_of(members())))
+    at(folder, CHOSE + 1, lambda gate: gate.load_choices(rows_of(choices(text_of_setting(gate)))))
+    return Gate(folder, now=NOW)
+
+
+def workspace(
+    folder: Path,
+    rows: pa.Table | Sequence[Mapping[str, Any]] | None = None,
+    *,
+    mapping: str = MAPPING,
+    group: int = 50,
+    policy: bytes = POLICY,
+) -> Gate:
+    """Make a simulated workspace whose table, `folder`.parquet, is the source "mail"."""
+    gate = people(folder, policy=policy)
+    table = write(folder.with_suffix(".parquet"), messages() if rows is None else rows, group=group)
+    gate.add_table("mail", table, columns(mapping))
+    return gate
+
+
+def text_of_setting(gate: Gate) -> str:
+    """Return the hash of the text that members were shown."""
+    return gate.text_hash("genai", "en")
+
+
+def at(folder: Path, now: Time, do: Any) -> Any:
+    """Open the workspace at a time, do something to it, and close it."""
+    gate = Gate(folder, now=now)
+    try:
+        return do(gate)
+    finally:
+        gate.close()
+
+
+def copy(gate: Gate, folder: Path) -> Gate:
+    """Copy a workspace, which shares its table with the original, and open the copy."""
+    gate.close()
+    shutil.copytree(gate.folder, folder)
+    return Gate(folder, now=NOW)
+
+
+def withdraw(folder: Path, subject: str) -> None:
+    """Let somebody say no to everything, from another process's point of view."""
+    at(folder, NOW, lambda gate: gate.load_choices(rows_of([refusal(subject)])))
+
+
+def traces(folder: Path) -> tuple[int, list[str]]:
+    """Return what a failed command must leave as it was: the ledger's head and every file's name.
+
+    The ledger's own side files come and go.
+    """
+    gate = Gate(folder)
+    head = gate.store.head().index
+    gate.close()
+    names = (p.relative_to(folder).as_posix() for p in folder.rglob("*"))
+    return head, sorted(n for n in names if not n.startswith("ledger.db-") and n[-5:] != ".lock")
+
+
+def releases(folder: Path) -> list[Path]:
+    """Return everything that looks like a release."""
+    return sorted(p for p in (folder / "releases").iterdir() if p.name[0] != ".")
+
+
+# ── a slow reading of a table ─────────────────────────────────────────────────────────────────
+
+
+def reading(path: Path, mapping: Columns) -> list[Item]:
+    """Read a table in plain Python, as docs/spec says: one item per row, in the table's order."""
+    paths = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    tables = [pq.read_table(p, partitioning=None) for p in paths]
+    rows = [row for table in tables for row in _plain(table)]
+    threads: dict[str, set[tuple[str, str]]] = {}
+    if mapping.quotes == "text" and mapping.thread and mapping.name:
+        for row in rows:
+            thread, name = row[mapping.thread], row[mapping.name]
+            author = row[mapping.author[0]]
+            if thread is not None and name and isinstance(author, str):
+                threads.setdefault(str(thread), set()).add((name, author))
+    known = {thread: names_in_thread(pairs) for thread, pairs in threads.items()}
+    ids = Counter(str(row[mapping.id]) for row in rows if row[mapping.id] not in {None, ""})
+    return [_item(row, mapping, known, ids) for row in rows]
+
+
+def _plain(table: pa.Table) -> list[dict[str, Any]]:
+    """Return rows of Python values, every timestamp as whole microseconds since 1970."""
+    plain = []
+    for field in table.schema:
+        values = table.column(field.name)
+        if pa.types.is_timestamp(field.type):
+            plain.append([_micros(v, field.type.unit) for v in values.cast(pa.int64()).to_pylist()])
+        elif pa.types.is_list(field.type) and pa.types.is_struct(field.type.value_type):
+            plain.append(_quotes(values, field.type.value_type.field("created_at").type))
+        else:
+            plain.append(values.to_pylist())
+    names = table.column_names
+    return [dict(zip(names, row, strict=True)) for row in zip(*plain, strict=True)]
+
+
+def _quotes(column: pa.ChunkedArray, kind: pa.DataType) -> list[Any]:
+    inner = column.type.value_type
+    fields = [pa.field(f.name, pa.int64() if f.name == "created_at" else f.type) for f in inner]
+    lists = column.cast(pa.list_(pa.struct(fields))).to_pylist()
+    if pa.types.is_timestamp(kind):
+        for quote in (q for quotes in lists for q in quotes or () if q is not None):
+            quote["created_at"] = _micros(quote["created_at"], kind.unit)
+    return lists
+
+
+def _micros(ticks: int | None, unit: str) -> Time | None:
+    if ticks is None:
+        return None
+    return ticks * {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}[unit] // 1000
+
+
+def _written(t: Time | None) -> Time | None:
+    """Return a time that can be written as one."""
+    return t if t is not None and -END < t < END else None
+
+
+def _subject(value: object) -> str | None:
+    """Return who an account id names: nobody, if it is null, blank or negative."""
+    if isinstance(value, int):
+        return str(value) if value >= 0 else None
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def _everyone(value: object) -> list[str | None]:
+    """Return the people of one cell: a list that is null names somebody unknown, once."""
+    return [_subject(v) for v in value] if isinstance(value, list) else [_subject(value)]
+
+
+def _item(
+    row: dict[str, Any], mapping: Columns, threads: Mapping[str, Any], ids: Counter[str]
+) -> Item:
+    data_class = mapping.data_class or row[mapping.data_class_column] or None
+    categories: frozenset[str] | None = None
+    if mapping.sensitive == "none":
+        categories = frozenset()
+    elif mapping.sensitive == "column":
+        listed = row[mapping.sensitive_column]
+        listed = [listed] if isinstance(listed, str) else listed
+        categories = frozenset(listed) if listed is not None and all(listed) else None
+    parties = [
+        Party(subject, role)
+        for role, names in (
+            (Role.AUTHOR, mapping.author),
+            (Role.RECIPIENT, mapping.recipients),
+            (Role.MEMBER, mapping.members),
+        )
+        for name in names
+        for subject in _everyone(row[name])
+    ]
+    is_message = data_class is not None and data_class.split(".")[0] == "message"
+    if is_message and all(p.role is Role.AUTHOR for p in parties):
+        parties.append(Party(None, Role.RECIPIENT))
+    parties += _quoted(row, mapping, threads)
+    item = row[mapping.id]
+    if item in {None, ""} or ids[str(item)] > 1:  # cannot be told apart: never judged
+        data_class = categories = None
+    if data_class is None:
+        categories = None
+    return Item(
+        str(item), data_class, _written(row[mapping.created_at]), tuple(parties), categories
+    )
+
+
+def _quoted(row: dict[str, Any], mapping: Columns, threads: Mapping[str, Any]) -> list[Party]:
+    if mapping.quotes == "none":
+        return []
+    value = row[mapping.quote_source]
+    quotes: list[Any] = [None] if value is None else value
+    if mapping.quotes == "text":
+        thread = row[mapping.thread] if mapping.thread else None
+        quotes = [resolve(q, threads.get(str(thread), {})) for q in quoted_authors(value or "")]
+    found = []
+    for quote in quotes:
+        whole = quote if isinstance(quote, dict) else {"id": quote}
+        at, data_class = _written(whole.get("created_at")), whole.get("data_class")
+        said = (whole["id"], data_class, at)
+        if said not in found:  # the same words quoted twice say nothing more
+            found.append(said)
+    return [
+        Party(_subject(account), Role.QUOTED, data_class or mapping.quote_class or None, at)
+        for account, data_class, at in found
+    ]
+
+
+def moment(t: Time) -> datetime:
+    """Return a time as Python's own."""
+    return EPOCH + timedelta(microseconds=t)
