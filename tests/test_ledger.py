@@ -611,24 +611,32 @@ def test_numbers_are_all_or_none_too(store: SqliteStore):
 
 def test_commits_are_durable(tmp_path: Path):
     """Each connection that the store opens uses WAL and synchronous=FULL, and waits for others."""
-    opened: list[Any] = []
+    found: list[list[Any]] = []
 
-    def spy(connection: Any, _record: object) -> None:
-        opened.append(connection)
+    def spy(connection: Any, _record: object, _proxy: object) -> None:
+        pragmas = ("journal_mode", "synchronous", "busy_timeout", "secure_delete")
+        found.append([connection.execute(f"PRAGMA {p}").fetchone()[0] for p in pragmas])
 
-    sa.event.listen(sa.Engine, "connect", spy)
+    sa.event.listen(sa.pool.Pool, "checkout", spy)
     try:
         with closing(SqliteStore(tmp_path / "ledger.sqlite", create=True)) as store:
             store.append([register(0)], now=NOW)
-            assert opened
-            for connection in opened:
-                found = [
-                    connection.execute(f"PRAGMA {pragma}").fetchone()[0]
-                    for pragma in ("journal_mode", "synchronous", "busy_timeout")
-                ]
-                assert found == ["wal", 2, 30000]
     finally:
-        sa.event.remove(sa.Engine, "connect", spy)
+        sa.event.remove(sa.pool.Pool, "checkout", spy)
+    assert found
+    assert all(pragmas == ["wal", 2, 30000, 1] for pragmas in found)
+
+
+def test_columns_and_connections_keep_apart(tmp_path: Path):
+    """Columns are not read while this process has the ledger open, for its locks would be lost."""
+    with closing(SqliteStore(tmp_path / "ledger.sqlite", create=True)) as store:
+        store.append([register(0)], now=NOW)
+        reading = store.every_event(upto=0)
+        next(reading)
+        with pytest.raises(LedgerError, match="while events are being read"):
+            store.columns("person", ("member",), as_of=NOW, upto=0)
+        reading.close()
+        assert store.columns("person", ("member",), as_of=NOW, upto=0).num_rows == 1
 
 
 # ── other processes ─────────────────────────────────────────────────────────────────────────

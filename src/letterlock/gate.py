@@ -69,6 +69,7 @@ FEW: Final = 500
 """Up to so many people are asked for by name; for more, everyone's columns are read."""
 
 _CONFIG: Final = "letterlock.toml"
+_WRITING: Final = "ledger.lock"
 _KEY: Final = "pseudonym.key"
 _KEY_SIZE: Final = 32
 
@@ -173,7 +174,19 @@ class Gate:
 
     def record(self, drafts: Iterable[Draft]) -> int:
         """Record events as they are, all or none; returns the ledger's new head."""
-        return self.store.append(drafts, now=self.now()).index
+        with self._writing():
+            return self.store.append(drafts, now=self.now()).index
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Let one process record at a time: what is read and the time it is still hold then."""
+        try:
+            lock = (self.folder / _WRITING).open("w")
+        except OSError as error:
+            raise WorkspaceError(f"nothing can be recorded here: {error}") from error
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def publish(self, data: bytes, file: str) -> str:
         """Publish a policy and what it brings (recipients, regional table, contracts).
@@ -189,7 +202,8 @@ class Gate:
             raise PolicyError(first.advice() + also, file=first.file, line=first.line)
         bodies = document.bodies(now)
         drafts = [Draft(kind, body) for kind, body in bodies if not _stands(kind, body, rules)]
-        self.store.append(drafts, now=now, expect=head.index)
+        with self._writing():
+            self.store.append(drafts, now=now, expect=head.index)
         return document.version
 
     def register_recipient(self, name: str, legal_name: str, kind: str) -> None:
@@ -201,12 +215,14 @@ class Gate:
         """Register members from rows; whoever is registered already and unchanged is left alone."""
         loaded = Loaded()
         drafts = people.registrations(rows, self.rules(), loaded.refused)
-        return self._load(drafts, loaded, "subject.registered")
+        with self._writing():
+            return self._load(drafts, loaded, "subject.registered")
 
     def register_facts(self, rows: Iterable[Row]) -> Loaded:
         """Record facts from rows."""
         loaded = Loaded()
-        return self._load(people.facts(rows, loaded.refused), loaded, "subject.fact")
+        with self._writing():
+            return self._load(people.facts(rows, loaded.refused), loaded, "subject.fact")
 
     def load_choices(self, rows: Iterable[Row]) -> Loaded:
         """Record choices from rows, in the order of their acts; the same act is recorded once."""
@@ -214,8 +230,7 @@ class Gate:
         reading = choices.read(rows, rules, now)
         loaded = Loaded(refused=reading.refused, widened=reading.widened)
 
-        def drafts() -> Iterator[Draft]:
-            # The ledger asks for these once nobody else can write: what is read here still holds.
+        with self._writing():
             before = self._recorded_choices({said.subject for said in reading.said})
             fresh = []
             for said in reading.said:
@@ -226,9 +241,8 @@ class Gate:
                     before.marks.add(mark)
                     fresh.append(said)
             reading.said = fresh
-            yield from choices.drafts(reading, before.members, before.known, before.refused_at)
-
-        return self._load(drafts(), loaded, "choice.made")
+            drafts = choices.drafts(reading, before.members, before.known, before.refused_at)
+            return self._load(drafts, loaded, "choice.made")
 
     def choose(  # noqa: PLR0913 - one choice, as its subject makes it
         self,
@@ -569,11 +583,9 @@ class Gate:
             raise ReleaseError(
                 f"{target} is there already: the same request gives the same release"
             )
-        opened = self.store.append(
-            [Draft("release.opened", opening.body())],
-            now=max(self.now(), rules.as_of),
-            expect=head.index,
-        )
+        opened_at, draft = max(self.now(), rules.as_of), Draft("release.opened", opening.body())
+        with self._writing():
+            opened = self.store.append([draft], now=opened_at, expect=head.index)
         return opening, rules, opened.index if head.time <= rules.as_of else -1
 
     def _seal(  # noqa: PLR0913, PLR0917 - what was built, from what, and what was looked at
@@ -602,7 +614,8 @@ class Gate:
                 looked_at = head.index
             try:
                 sealed = Draft("release.sealed", {**body, "checked": head.index})
-                self.store.append([sealed], now=now, expect=head.index)
+                with self._writing():
+                    self.store.append([sealed], now=now, expect=head.index)
             except HeadMoved:
                 continue
             return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import replace
-from itertools import product
+from itertools import permutations, product
 from typing import Any
 
 import pytest
@@ -28,6 +28,7 @@ from letterlock.domain import (
     Level,
     Line,
     Notice,
+    Objection,
     Party,
     PolicyVersion,
     Reason,
@@ -46,7 +47,7 @@ from letterlock.domain import (
 )
 from letterlock.errors import UsageError
 from letterlock.ledger import fold
-from letterlock.policy.decide import Answer, decide
+from letterlock.policy.decide import Answer, decide, facts_at, versions_at
 from oracle.decision import judge
 from worlds import Maker, requests, spoil
 
@@ -377,6 +378,84 @@ def test_the_table_knows_each_reason_that_a_choice_can_give():
     }
     about_choices = {R.OBJECTED, R.WITHDRAWN, *(r for r in R if r >= R.NOT_FORESEEN_THEN)}
     assert outcomes == {EXPLICIT, NON_EXPLICIT, OTHER_EXPLICIT, *about_choices}
+
+
+# ── what counts at a time ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kind", FactKind)
+def test_a_later_fact_displaces_an_earlier_one_from_its_recording_on(kind: FactKind):
+    """Day by day: within its own span, and before its recording beside what was known."""
+    first, second = {
+        FactKind.JURISDICTION: ("DE", "US"),
+        FactKind.CONTRACT: ("free", "premium"),
+        FactKind.BIRTH_YEAR: (1980, 1990),
+    }[kind]
+    facts = (
+        Fact(kind, first, Span(day(5), END), day(0), (0, 0)),
+        Fact(kind, second, Span(day(20), day(80)), day(50), (7, 0)),
+        Fact(kind, None, Span(day(90), day(95)), day(50), (7, 1)),
+    )
+    days: dict[int, set[str | int | None]] = {
+        4: {None}, 5: {first}, 19: {first}, 20: {first, second}, 49: {first, second},
+        50: {second}, 79: {second}, 80: {first}, 89: {first}, 90: {None}, 94: {None}, 95: {first},
+    }  # fmt: skip
+    names = {
+        FactKind.JURISDICTION: "jurisdictions",
+        FactKind.CONTRACT: "contracts",
+        FactKind.BIRTH_YEAR: "birth_years",
+    }
+    for order in permutations(facts):
+        subject = Subject("a", member=True, facts=order)
+        found = {n: set(getattr(facts_at(subject, day(n)), names[kind])) for n in days}
+        assert found == days
+
+
+def test_facts_recorded_at_one_time_displace_in_recorded_order():
+    """Of two facts of one event, or one moment, the one recorded last counts from then on."""
+    one = Fact(FactKind.CONTRACT, "free", ALWAYS, day(10), (3, 0))
+    two = Fact(FactKind.CONTRACT, "premium", ALWAYS, day(10), (3, 1))
+    subject = Subject("a", member=True, facts=(two, one))
+    assert facts_at(subject, day(9)).contracts == {"free", "premium"}
+    assert facts_at(subject, day(10)).contracts == {"premium"}
+
+
+def test_a_version_is_in_force_from_notice_to_objection():
+    """Day by day: lead time, window, notice, objection and its withdrawal, and what counts."""
+    rules = rulebook(
+        version(1),
+        replace(version(2, published=20), effective_at=day(40)),
+        version(3, published=50),
+    )
+    notices = (REGISTERED, Notice("v2", day(25)), Notice("v3", day(49)), Notice("v3", day(97)))
+    objections = (
+        Objection("v2", Span(day(60), day(70))),
+        Objection("unheard", Span(day(80), day(90))),
+        Objection("v3", Span(day(108), END)),
+    )
+    subject = Subject("a", member=True, notices=notices, objections=objections)
+    days: dict[int, tuple[str | None, list[str]]] = {
+        -1: (None, []),
+        0: ("v1", ["v1"]),
+        19: ("v1", ["v1"]),
+        20: ("v1", ["v1", "v2"]),  # published, not yet told of
+        39: ("v1", ["v1", "v2"]),  # told of, the window has run; the lead time has not
+        40: ("v2", ["v2"]),
+        50: ("v2", ["v2", "v3"]),  # the first notice of v3 came before it
+        59: ("v2", ["v2", "v3"]),
+        60: ("v1", ["v1", "v2", "v3"]),
+        70: ("v2", ["v2", "v3"]),
+        80: (None, ["v1", "v2", "v3"]),
+        90: ("v2", ["v2", "v3"]),
+        106: ("v2", ["v2", "v3"]),
+        107: ("v3", ["v3"]),
+        108: ("v2", ["v2", "v3"]),
+    }
+    found = {}
+    for n in days:
+        counting, in_force = versions_at(subject, rules, day(n))
+        found[n] = (in_force and in_force.version, [v.version for v in counting])
+    assert found == days
 
 
 # ── the item itself ─────────────────────────────────────────────────────────────────────────

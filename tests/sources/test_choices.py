@@ -70,6 +70,12 @@ def start(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def known(start):
+    """Give its rules, and the hash of the text that members were shown."""
+    return at(start, NOW, lambda gate: (gate.rules(), text_of_setting(gate)))
+
+
 @pytest.fixture
 def gate(start, tmp_path):
     """Give a copy of it to choose in."""
@@ -344,11 +350,9 @@ def test_the_order_of_the_rows_does_not_matter(start, tmp_path):
 
 @given(data=st.data())
 @settings(max_examples=60)
-def test_order_and_duplicates_do_not_matter(start, data):
-    """However the rows of a file are shuffled and repeated, the same acts follow in the same order."""
-    gate = Gate(start)
-    rules, text = gate.rules(), text_of_setting(gate)
-    gate.close()
+def test_order_and_duplicates_do_not_matter(known, data):
+    """However a file's rows are shuffled and repeated, the same acts follow in the same order."""
+    rules, text = known
     when = st.integers(0, 3).map(lambda n: text_of(CHOSE + n * DAY))
     said = st.one_of(
         st.builds(
@@ -511,11 +515,9 @@ COLUMNS = (
 
 @given(data=st.data(), act=st.sampled_from(["withdraw", "object"]))
 @settings(max_examples=150)
-def test_a_refusal_of_somebody_named_always_loads(start, data, act):
+def test_a_refusal_of_somebody_named_always_loads(known, data, act):
     """Whatever stands in its other columns, a refusal by somebody is recorded and never refused."""
-    gate = Gate(start)
-    rules = gate.rules()
-    gate.close()
+    rules, _ = known
     row = data.draw(st.dictionaries(st.sampled_from(COLUMNS), ANYTHING))
     reading = read([Row(1, {**row, "subject": "ann", "act": act})], rules, NOW)
     assert not reading.refused
@@ -526,11 +528,9 @@ def test_a_refusal_of_somebody_named_always_loads(start, data, act):
 
 @given(data=st.data())
 @settings(max_examples=150)
-def test_a_grant_is_read_wholly_or_not_at_all(start, data):
+def test_a_grant_is_read_wholly_or_not_at_all(known, data):
     """A grant with anything unreadable in it is refused with a reason; nothing else is raised."""
-    gate = Gate(start)
-    rules, text = gate.rules(), text_of_setting(gate)
-    gate.close()
+    rules, text = known
     change = data.draw(st.dictionaries(st.sampled_from(COLUMNS), ANYTHING, min_size=1))
     reading = read([Row(1, {**grant("ann", text), **change, "act": "grant"})], rules, NOW)
     assert len(reading.said) + len(reading.refused) == 1
@@ -559,7 +559,7 @@ def test_every_row_is_accounted_for(seed, start, tmp_path):
 
 
 def test_one_choice_by_hand_is_the_same_as_a_row(tmp_path):
-    """What `choose` records decides like a row of a file, and a refusal by hand is for everything."""
+    """What `choose` records decides like a row of a file, and an error records nothing."""
     gate = workspace(tmp_path / "w")
     before = gate.plan(PURPOSE, RECIPIENT)
     gate.choose(YES[0], "withdraw", purpose="*", data_class="*", recipient="*", channel="desk")

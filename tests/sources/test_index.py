@@ -11,7 +11,6 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ import pytest
 from columnar import record
 from letterlock.domain import DAY, END, Item, Reason, Role, time_of
 from letterlock.errors import InputError, LetterlockError
-from letterlock.ledger import Draft, fold
+from letterlock.ledger import fold
 from letterlock.policy.decide import decide, recipient_of
 from letterlock.release.build import judge
 from letterlock.release.kernel import reason_and_role
@@ -38,19 +37,21 @@ from workspaces import (
     PURPOSE,
     RECIPIENT,
     SCHEMA,
+    SUBJECTS,
+    WHEN,
+    Drawer,
     columns,
     messages,
     people,
     reading,
+    renamed,
     traces,
     workspace,
     write,
 )
-from worlds import CLASSES, Maker, World, day, requests
+from worlds import Maker, requests
 
 FAST, SLOW = range(5), range(5, 150)
-SUBJECTS = 6
-WHEN = "On Mon, 1 Jan 2024 at 10:00,"
 
 
 class Numbers:
@@ -120,223 +121,6 @@ def quotes(kind: pa.DataType, ticks: int | None) -> pa.Array:
 
 
 # ── random tables ─────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass
-class Drawn:
-    """A table drawn at random, in one or two files, and its mapping."""
-
-    tables: list[pa.Table]
-    mapping: str
-    group: int
-
-    def write(self, folder: Path) -> Path:
-        """Write it; returns its path."""
-        for n, table in enumerate(self.tables):
-            write(folder / f"part-{n}.parquet", table, group=self.group)
-        return folder if len(self.tables) > 1 else folder / "part-0.parquet"
-
-
-class Drawer:
-    """Draws tables about the people of a world, whose ids are small numbers or addresses."""
-
-    def __init__(self, seed: int) -> None:
-        """Prepare to draw the table of `seed`."""
-        self.rng = random.Random(seed)
-        self.by_mail = self.rng.random() < 0.3
-        self.cells: dict[str, pa.Array] = {}
-
-    def name(self, n: int) -> str:
-        """Return the id of a person."""
-        return f"p{n}@x.org" if self.by_mail else str(n)
-
-    def account(self) -> str | None:
-        """Draw an account id as text; a few cannot be one."""
-        rng = self.rng
-        if rng.random() < 0.04:
-            return rng.choice([None, "", "  ", "stranger"])
-        name = self.name(rng.randrange(SUBJECTS))
-        return f" {name} " if rng.random() < 0.05 else name
-
-    def number(self) -> int | None:
-        """Draw an account id as a number; a few cannot be one."""
-        rng = self.rng
-        return rng.choice([None, -1, -7, 99]) if rng.random() < 0.04 else rng.randrange(SUBJECTS)
-
-    def people(self, rows: int) -> pa.Array:
-        """Draw a column of people, of any type and shape."""
-        rng = self.rng
-        if self.by_mail or rng.random() < 0.6:
-            one, kind = self.account, rng.choice([pa.string(), pa.string(), pa.large_string()])
-        else:
-            one, kind = self.number, rng.choice([pa.int64(), pa.int32(), pa.int16()])
-        if rng.random() < 0.4:
-            found = pa.array([one() for _ in range(rows)], kind)
-            text = kind in {pa.string(), pa.large_string()}
-            return found.dictionary_encode() if text and rng.random() < 0.5 else found
-        lists = [
-            None if rng.random() < 0.04 else [one() for _ in range(rng.choice([0, 1, 1, 1, 2, 3]))]
-            for _ in range(rows)
-        ]
-        make = pa.large_list if rng.random() < 0.2 else pa.list_
-        return pa.array(lists, make(kind))
-
-    def ids(self, rows: int) -> pa.Array:
-        """Draw the items' ids: most of them are unique."""
-        rng = self.rng
-        numbers: list[Any] = rng.sample(range(-3 * rows - 3, 3 * rows + 3), rows)
-        if rows > 4 and rng.random() < 0.4:
-            numbers[rng.randrange(rows)] = numbers[rng.randrange(rows)]
-            numbers[rng.randrange(rows)] = None
-            numbers[rng.randrange(rows)] = 0
-        if rng.random() < 0.4:
-            return pa.array(numbers, rng.choice([pa.int64(), pa.int32(), pa.int16()]))
-        texts = [None if n is None else f"i{n}" for n in numbers]
-        if rows > 4 and rng.random() < 0.4:
-            texts[rng.randrange(rows)] = ""
-        found = pa.array(texts, rng.choice([pa.string(), pa.large_string()]))
-        return found.dictionary_encode() if rng.random() < 0.3 else found
-
-    def time(self) -> int | None:
-        """Draw a time in microseconds; a few are missing or out of range."""
-        rng = self.rng
-        if rng.random() < 0.03:
-            return rng.choice([None, 2**62, -(2**62), END, -END, day(500)])
-        return day(rng.choice([*range(-60, 110, 5), 2.5, 61])) + rng.choice([0, 0, 1, 999_999])
-
-    def times(self, values: Sequence[int | None]) -> pa.Array:
-        """Return times in a column of any type; what is out of its range is null there."""
-        rng = self.rng
-        unit = rng.choice(["us", "us", "ms", "ns", "int"])
-        if unit == "int":
-            return pa.array(values, pa.int64())
-        kind = pa.timestamp(unit, rng.choice([None, "UTC", "Europe/Berlin"]))
-        ticks = [
-            None if v is None else v // 1000 if unit == "ms" else v * 1000 if unit == "ns" else v
-            for v in values
-        ]
-        inside = [None if t is None or not -(2**63) < t < 2**63 else t for t in ticks]
-        return pa.array(inside, pa.int64()).cast(kind)
-
-    def classes(self, rows: int) -> pa.Array:
-        """Draw a column of data classes, a few of which nobody registered."""
-        rng = self.rng
-        odd: list[str | None] = [None, "", "message", "message.unheard", "messages.direct"]
-        found = [
-            rng.choice(odd) if rng.random() < 0.05 else rng.choice(CLASSES) for _ in range(rows)
-        ]
-        array = pa.array(found, pa.string())
-        if rng.random() < 0.5:
-            return array
-        encoded = array.dictionary_encode()
-        return encoded.cast(pa.dictionary(rng.choice([pa.int8(), pa.int32()]), pa.string()))
-
-    def categories(self, rows: int) -> pa.Array:
-        """Draw a column of sensitive categories: lists, or one each."""
-        rng = self.rng
-        if rng.random() < 0.3:
-            values = rng.choices([None, "", "pay", "health"], [1, 1, 5, 1], k=rows)
-            return pa.array(values, pa.string())
-        sets = [None, [], ["pay"], ["pay", "health"], [None], ["pay", None], [""]]
-        lists = rng.choices(sets, [1, 20, 3, 2, 0.3, 0.3, 0.3], k=rows)
-        return pa.array(lists, pa.list_(pa.string()))
-
-    def quoted(self, rows: int) -> pa.Array:
-        """Draw a column of quotes: account ids, or ids with class and time."""
-        rng = self.rng
-        lengths = rng.choices([None, 0, 1, 2], [1, 16, 4, 2], k=rows)
-        total = sum(n or 0 for n in lengths)
-        numbers = not self.by_mail and rng.random() < 0.4
-        ids = [self.number() if numbers else self.account() for _ in range(total)]
-        inner = pa.array(ids, pa.int64() if numbers else pa.string())
-        if rng.random() < 0.6:
-            at = self.times([self.time() if rng.random() < 0.6 else None for _ in range(total)])
-            known = [rng.choice([*CLASSES, None, "", "odd"]) for _ in range(total)]
-            inner = pa.StructArray.from_arrays(
-                [at, pa.array(known, pa.string()), inner], ["created_at", "data_class", "id"]
-            )
-        offsets = np.cumsum([0, *(n or 0 for n in lengths)])
-        absent = pa.array([n is None for n in lengths], pa.bool_())
-        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), inner, mask=absent)
-
-    def text(self) -> str | None:
-        """Draw the words of a message, which may quote somebody by address or name."""
-        rng = self.rng
-        n = rng.randrange(SUBJECTS)
-        written = f"<{self.name(n)}>" if rng.random() < 0.5 else f"Person {n}"
-        said = [
-            None, "only my own words", f"yes\n\n{WHEN} {written} wrote:\n> no", "yes\n> who?",
-            f"-----Original Message-----\nFrom: {written}\nTo: all\nSubject: x\n\nwords",
-        ]  # fmt: skip
-        return rng.choices(said, [1, 20, 3, 1, 1])[0]
-
-    def draw(self) -> Drawn:
-        """Draw the table."""
-        rng = self.rng
-        files = rng.choice([1, 1, 1, 2])
-        rows = rng.choice([0, 1, 7, 40, 40, 60])
-        table = self._columns(rows)
-        cut = rng.randint(0, rows) if files > 1 else rows
-        tables = [table.slice(0, cut), table.slice(cut)][:files]
-        return Drawn(tables, self._mapping(), rng.choice([1, 3, 10, 100]))
-
-    def _columns(self, rows: int) -> pa.Table:
-        rng, cells = self.rng, self.cells
-        cells["id"] = self.ids(rows)
-        cells["at"] = self.times([self.time() for _ in range(rows)])
-        authors, receivers = rng.choice([1, 1, 1, 2]), rng.choice([0, 1, 1, 2])
-        for name in ("from0", "from1")[:authors] + ("to0", "to1")[:receivers]:
-            cells[name] = self.people(rows)
-        if rng.random() < 0.3:
-            cells["group"] = self.people(rows)
-        if rng.random() < 0.7:
-            cells["kind"] = self.classes(rows)
-        if rng.random() < 0.4:
-            cells["tags"] = self.categories(rows)
-        self.quotes = "text" if self.by_mail else rng.choice(["none", "column", "column"])
-        if self.quotes == "column":
-            cells["quotes"] = self.quoted(rows)
-        elif self.quotes == "text":
-            cells["thread"] = pa.array([rng.choice([None, 1, 2]) for _ in range(rows)], pa.int64())
-            names = [rng.choice(["", None, f"Person {n % 3}"]) for n in range(rows)]
-            cells["display"] = pa.array(names, pa.string())
-        cells["body"] = pa.array([self.text() for _ in range(rows)], pa.string())
-        order = list(cells)
-        rng.shuffle(order)
-        return pa.table({name: cells[name] for name in order})
-
-    def _mapping(self) -> str:
-        rng, cells = self.rng, self.cells
-
-        def names(prefix: str) -> str:
-            found = sorted(name for name in cells if name.startswith(prefix))
-            return str(found).replace("'", '"')
-
-        payload = [n for n in ("body", "kind", "at", "tags") if n in cells and rng.random() < 0.7]
-        lines = ["[columns]", 'id = "id"', 'created_at = "at"', f"author = {names('from')}"]
-        lines += [f"recipients = {names('to')}", f"members = {names('group')}"]
-        lines += [f"payload = {payload}".replace("'", '"'), "[data_class]"]
-        lines += ['column = "kind"' if "kind" in cells else f'value = "{rng.choice(CLASSES)}"']
-        declared = rng.choices(["none = true", "unknown = true"], [4, 1])[0]
-        lines += ["[sensitive]", 'column = "tags"' if "tags" in cells else declared, "[quotes]"]
-        source = {"none": "none = true", "column": 'column = "quotes"', "text": 'text = "body"'}
-        lines += [source[self.quotes]]
-        if self.quotes != "none" and rng.random() < 0.4:
-            lines += [f'data_class = "{rng.choice(CLASSES)}"']
-        if self.quotes == "text" and rng.random() < 0.8:
-            lines += ['thread = "thread"', 'name = "display"']
-        return "\n".join(lines)
-
-
-def renamed(world: World, drawer: Drawer) -> World:
-    """Give a world's people the names that the table has for them."""
-    drafts = []
-    for t, draft in world.drafts:
-        body = dict(draft.body)
-        if "subject" in body:
-            body["subject"] = drawer.name(int(body["subject"][1:]))
-        drafts.append((t, Draft(draft.kind, body)))
-    return World(drafts, [], world.as_of, [drawer.name(n) for n in range(SUBJECTS)])
 
 
 def agree(seed: int, folder: Path) -> tuple[int, int]:

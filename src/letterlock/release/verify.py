@@ -20,7 +20,7 @@ from letterlock.release import manifest
 from letterlock.release.manifest import MEMBERS, NAME, OUTGOING, PARTY_COLUMNS, PRIVATE, WITHHELD
 
 _CHUNK = 1 << 20
-_SHARD = re.compile(r"data/[A-Za-z0-9_-]+/shard-([0-9]{5})\.parquet")
+_SHARD = re.compile(r"data/([A-Za-z0-9_-]+)/shard-([0-9]{5})\.parquet")
 _PSEUDONYMS = pa.schema({"pseudonym": pa.binary(32)})
 
 
@@ -85,11 +85,11 @@ def _check_files(outgoing: Path, record: dict[str, Any]) -> int:
     members = _check_members(outgoing / MEMBERS, listed[MEMBERS]["rows"])
     if members != record["members"]:
         raise VerificationError(f"{members} members are there, not {record['members']}")
+    _check_places(set(listed) - {MEMBERS}, record["shards"])
     used = np.zeros(members, np.bool_)
     rows = 0
     for path, entry in listed.items():
         if path != MEMBERS:
-            _check_place(path, record["shards"])
             found = _check_shard(outgoing / path, path, used)
             if found != entry["rows"]:
                 raise VerificationError(f"{path}: {found} rows, the manifest says {entry['rows']}")
@@ -114,10 +114,15 @@ def _check_hash(folder: Path, path: str, entry: dict[str, Any]) -> None:
         raise VerificationError(f"{path}: not the file that was sealed (its SHA-256 differs)")
 
 
-def _check_place(path: str, shards: int) -> None:
-    place = _SHARD.fullmatch(path)
-    if place is None or int(place[1]) >= shards:
-        raise VerificationError(f"{path}: no place for one of {shards} shards")
+def _check_places(paths: set[str], shards: int) -> None:
+    found = Counter[str]()
+    for path in paths:
+        place = _SHARD.fullmatch(path)
+        if place is None or int(place[2]) >= shards:
+            raise VerificationError(f"{path}: no place for one of {shards} shards")
+        found[place[1]] += 1
+    if any(count != shards for count in found.values()):
+        raise VerificationError(f"{min(found, key=found.__getitem__)}: not all of {shards} shards")
 
 
 def _check_members(path: Path, expected: int) -> int:

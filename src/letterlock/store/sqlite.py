@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
@@ -24,6 +25,7 @@ from adbc_driver_sqlite import dbapi as adbc
 from letterlock.domain import BEGINNING, Time, text_of
 from letterlock.errors import HeadMoved, InputError, LedgerError, UnknownVersion, WorkspaceError
 from letterlock.ledger import (
+    KINDS,
     PERSONAL,
     SALT_SIZE,
     TABLES,
@@ -53,6 +55,9 @@ _event = sa.Table(
     sa.Column("salt", sa.LargeBinary),
     sa.Column("commitment", sa.LargeBinary, nullable=False),
 )
+# The columns say nothing of an event's version; this index is empty unless one is not known.
+_UNKNOWN: Final = f"v <> {VERSION} OR kind NOT IN ({', '.join(map(repr, sorted(KINDS)))})"
+sa.Index("event_unknown", _event.c.idx, sqlite_where=sa.text(_UNKNOWN))
 _symbol = sa.Table(
     "symbol",
     _meta,
@@ -83,11 +88,14 @@ class SqliteStore:
         if not create and not path.is_file():
             raise WorkspaceError(f"no ledger at {path}: run `letterlock init` first")
         self._path = path
-        self._engine = sa.create_engine(f"sqlite:///{path}", isolation_level="AUTOCOMMIT")
+        self._access = _access_to(path)
+        self._engine = sa.create_engine(
+            f"sqlite:///{path}", isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
+        )
         sa.event.listen(self._engine, "connect", _configure)
         self._subjects = _Names(_subject)
         self._symbols = _Names(_symbol)
-        with self._failing_closed(), self._engine.connect() as connection:
+        with self._connected() as connection:
             if create:
                 _meta.create_all(connection)
                 connection.exec_driver_sql(f"PRAGMA user_version={SCHEMA}")
@@ -101,7 +109,7 @@ class SqliteStore:
 
     def head(self) -> Head:
         """Return the last recorded event's place."""
-        with self._failing_closed(), self._engine.connect() as connection:
+        with self._connected() as connection:
             return _head(connection)
 
     def append(self, drafts: Iterable[Draft], *, now: Time, expect: int | None = None) -> Head:
@@ -110,7 +118,7 @@ class SqliteStore:
         Raises HeadMoved if `expect` is not the head's index; LedgerError if `now` lies before the
         head; InputError if a draft is malformed or its rule refuses it.
         """
-        with self._failing_closed(), self._engine.connect() as connection:
+        with self._connected() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 head = _head(connection)
@@ -180,7 +188,7 @@ class SqliteStore:
 
         Raises LedgerError if there is no such event or it is about everyone.
         """
-        with self._failing_closed(), self._engine.connect() as connection:
+        with self._connected() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 row = connection.execute(
@@ -209,19 +217,19 @@ class SqliteStore:
 
     def events(self, *, upto: int, subjects: Sequence[str] = ()) -> Iterator[Event]:
         """Yield the events about everyone, and those about `subjects`, up to index `upto`."""
-        with self._failing_closed(), self._engine.connect() as connection:
+        with self._connected() as connection:
             asked = sa.select(_subject.c.num).where(_subject.c.text.in_(list(subjects)))
             about = sa.or_(_event.c.subject.is_(None), _event.c.subject.in_(asked))
             yield from _events(connection, sa.and_(about, _event.c.idx <= upto))
 
     def every_event(self, *, upto: int) -> Iterator[Event]:
         """Yield every event up to index `upto`, in recorded order."""
-        with self._failing_closed(), self._engine.connect() as connection:
+        with self._connected() as connection:
             yield from _events(connection, _event.c.idx <= upto)
 
     def openings(self, *, upto: int) -> Iterator[tuple[Event, bytes, bytes]]:
         """Yield each event that was not erased, with its salt and commitment."""
-        with self._failing_closed(), self._engine.connect() as connection:
+        with self._connected() as connection:
             where = sa.and_(_event.c.idx <= upto, _event.c.salt.is_not(None))
             query = sa.select(_event.c.idx, _event.c.salt, _event.c.commitment).where(where)
             seals = {row.idx: (row.salt, row.commitment) for row in connection.execute(query)}
@@ -236,12 +244,14 @@ class SqliteStore:
     ) -> pa.Table:
         """Return decision columns of `table` recorded by `as_of`, in recorded order; all int64.
 
-        `where` is SQL over the columns of TABLES.
+        `where` is SQL over the columns of TABLES. Raises UnknownVersion if an event is not known.
         """
         condition = f"time <= {as_of} AND idx <= {upto}" + (f" AND {where}" if where else "")
         query = f"SELECT {', '.join(names)} FROM {table} WHERE {condition} ORDER BY rowid"  # noqa: S608
+        self._check_known(upto)
         with (
             self._failing_closed(),
+            self._access.alone(),
             closing(adbc.connect(str(self._path))) as connection,
             closing(connection.cursor()) as cursor,
         ):
@@ -250,14 +260,21 @@ class SqliteStore:
             found = cursor.fetch_arrow_table()
         return found.cast(pa.schema([(name, pa.int64()) for name in names]))
 
+    def _check_known(self, upto: int) -> None:
+        """Raise UnknownVersion if the columns stand for an event that is not known."""
+        with self._connected() as connection:
+            strange = sa.and_(sa.text(f"({_UNKNOWN})"), _event.c.idx <= upto)
+            for event in _events(connection, strange):
+                check_version(event)
+
     def symbols(self) -> Mapping[str, int]:
         """Return the number of every interned symbol."""
-        with self._failing_closed(), self._engine.connect() as connection:
+        with self._connected() as connection:
             return dict(self._symbols.all(connection))
 
     def numbers(self, subjects: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return the dense number of each subject id, interning what is new."""
-        with self._failing_closed(), self._engine.connect() as connection:
+        with self._connected() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 found = self._subjects.numbers(connection, subjects)
@@ -270,8 +287,13 @@ class SqliteStore:
 
     def subject_ids(self) -> list[str]:
         """Return every interned subject id; its position is its number."""
-        with self._failing_closed(), self._engine.connect() as connection:
+        with self._connected() as connection:
             return list(self._subjects.all(connection))
+
+    @contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
+        with self._failing_closed(), self._access.shared(), self._engine.connect() as connection:
+            yield connection
 
     @contextmanager
     def _failing_closed(self) -> Iterator[None]:
@@ -280,6 +302,43 @@ class SqliteStore:
         except (sa.exc.DatabaseError, AdbcError) as error:
             reason = getattr(error, "orig", None) or error
             raise LedgerError(f"the ledger {self._path} cannot be used: {reason}") from error
+
+
+class _Access:
+    """Keeps the two SQLite libraries of this process apart on one file.
+
+    ADBC brings a library of its own. POSIX locks belong to the process, so a file that one library
+    closes loses the locks of the other (https://www.sqlite.org/howtocorrupt.html §2.2): the two
+    must never have it open at once.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._open = threading.RLock(), 0
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Hold the file for the standard library's connections, one thread at a time."""
+        with self._lock:
+            self._open += 1
+            try:
+                yield
+            finally:
+                self._open -= 1
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the file for ADBC. Raises LedgerError if a connection of this thread is open."""
+        with self._lock:
+            if self._open:
+                raise LedgerError("columns cannot be read while events are being read or recorded")
+            yield
+
+
+_accesses: Final[dict[Path, _Access]] = {}
+
+
+def _access_to(path: Path) -> _Access:
+    return _accesses.setdefault(path.resolve(), _Access())
 
 
 class _Names:
