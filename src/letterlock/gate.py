@@ -144,9 +144,11 @@ class Gate:
     @classmethod
     def create(cls, folder: Path, *, simulated: bool = False, now: Time | None = None) -> Gate:
         """Make a workspace in `folder`. Raises WorkspaceError if one is there already."""
-        if (folder / _CONFIG).exists():
-            raise WorkspaceError(f"{folder} is a workspace already")
+        if now is not None and not simulated:
+            raise UsageError("--now is for simulated workspaces: add --simulated, or leave it out")
         try:
+            if (folder / _CONFIG).exists():
+                raise WorkspaceError(f"{folder} is a workspace already")
             for name in ("index", "releases", "keys"):
                 (folder / name).mkdir(parents=True, exist_ok=True)
             key = folder / "keys" / _KEY
@@ -546,6 +548,7 @@ class Gate:
         plan = self._plan(request, rules, sources, progress)
         verdicts = judge(plan, sources, progress)
         work = self.folder / "releases" / f".{opening.id}"
+        sealing = False
         try:
             work.mkdir()
             key = (self.folder / "keys" / _KEY).read_bytes()
@@ -557,11 +560,14 @@ class Gate:
             )  # fmt: skip
             for source in sources:
                 source.check_unchanged()
+            sealing = True
             if not self._seal(request, opening, looked_at, data, sources, verdicts, progress):
                 return None
             work.rename(target)
         finally:
-            if work.exists():  # interrupted: before the seal, or between it and the move
+            if not sealing:
+                shutil.rmtree(work, ignore_errors=True)
+            elif work.exists():  # the ledger knows whether it was sealed before what stopped it
                 self._recover(work)
         return Built(opening.id, target, manifest.read(target))
 

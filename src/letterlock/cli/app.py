@@ -455,6 +455,7 @@ class _Interrupted(Exception):
 
 
 def _interrupt(_signal: int, _frame: object) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cut the clearing short
     raise _Interrupted
 
 

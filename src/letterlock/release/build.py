@@ -176,8 +176,8 @@ def build(  # noqa: PLR0913, PLR0917 - what to write, of what, where, and how
     present = _present(sources, verdicts, len(ids))
     rank, members = _members(ids, present, key, scope_key(key, opening), outgoing)
     files = [members]
-    with ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(threads))
+    # Whatever happens, the threads come to an end before the files that they write are closed.
+    with ExitStack() as stack, ThreadPoolExecutor(threads) as pool:
         withheld = stack.enter_context(_Withheld(private / manifest.WITHHELD))
         total, done = sum(source.rows for source in sources), 0
         for source, codes in zip(sources, verdicts.codes, strict=True):

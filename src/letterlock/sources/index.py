@@ -108,7 +108,7 @@ def write_index(
                 progress(done, table.rows)
     times = np.concatenate(sample) if sample else np.array([], np.int64)
     times = np.sort(times[(times > BEGINNING) & (times < END)])
-    cuts = times[[len(times) * n // EPOCHS for n in range(1, EPOCHS)]] if len(times) else times
+    cuts = times[[len(times) * n // EPOCHS for n in range(EPOCHS)]] if len(times) else times
     record = {
         "format": FORMAT,
         "path": _place(table.path.resolve(), folder.resolve()),
