@@ -244,7 +244,9 @@ class Gate:
                     fresh.append(said)
             reading.said = fresh
             drafts = choices.drafts(reading, before.members, before.known, before.refused_at)
-            return self._load(drafts, loaded, "choice.made")
+            self._load(drafts, loaded, "choice.made")
+        loaded.refused.sort()
+        return loaded
 
     def choose(  # noqa: PLR0913 - one choice, as its subject makes it
         self,

@@ -21,9 +21,11 @@ from letterlock.domain import (
     DAY,
     END,
     Act,
+    Amendment,
     Clause,
     Fact,
     FactKind,
+    Hold,
     Item,
     Level,
     Line,
@@ -456,6 +458,82 @@ def test_a_version_is_in_force_from_notice_to_objection():
         counting, in_force = versions_at(subject, rules, day(n))
         found[n] = (in_force and in_force.version, [v.version for v in counting])
     assert found == days
+
+
+# ── amendments ──────────────────────────────────────────────────────────────────────────────
+
+SIGNED = Amendment("premium", "infer", "message.*", "us", Span(day(50), day(150)))
+AMENDMENTS: dict[str, tuple[Amendment, bool]] = {
+    "it": (SIGNED, True),
+    "the class": (replace(SIGNED, pattern="message.group"), True),
+    "another contract": (replace(SIGNED, contract="free"), False),
+    "another purpose": (replace(SIGNED, purpose="train.generative"), False),
+    "any purpose": (replace(SIGNED, purpose="*"), False),
+    "another class": (replace(SIGNED, pattern="post"), False),
+    "another recipient": (replace(SIGNED, recipient="them"), False),
+    "any recipient": (replace(SIGNED, recipient="*"), False),
+    "what came after": (replace(SIGNED, span=Span(day(101), END)), False),
+    "what came before": (replace(SIGNED, span=Span(BEGINNING, day(100))), False),
+}
+TERMS: dict[str, tuple[Clause, ...] | None] = {
+    "silent": (),
+    "nothing": (Clause("c", Level.NOTHING),),
+    "grant": (Clause("c", Level.GRANT),),
+    "explicit": (Clause("c", Level.EXPLICIT_GRANT),),
+    "never": (Clause("c", Level.NEVER),),
+    "never and explicit": (Clause("c", Level.NEVER), Clause("d", Level.EXPLICIT_GRANT)),
+    "unreadable": (UNREADABLE,),
+    "no terms": None,
+}
+
+
+@pytest.mark.parametrize("terms", TERMS)
+@pytest.mark.parametrize("name", AMENDMENTS)
+def test_an_amendment_lifts_only_what_it_names(terms: str, name: str):
+    """It turns a contract's `never`, or its lack of terms, into a grant, and nothing else."""
+    amendment, names_it = AMENDMENTS[name]
+    clauses = TERMS[terms]
+    contracts = {} if clauses is None else {"premium": (Terms("premium", day(-500), clauses),)}
+    rules = rulebook(version(1, Clause("all", Level.NOTHING)), contracts=contracts)
+    item = Item("i", "message.group", day(100), (Party("a", Role.AUTHOR),))
+    plain = Subject(
+        "a", member=True, facts=(*ADULT, fact(FactKind.CONTRACT, "premium")),
+        notices=(REGISTERED,), amendments=(amendment,),
+    )  # fmt: skip
+    never = terms in {"never", "never and explicit", "no terms"}
+    explicit = terms in {"explicit", "never and explicit"}
+    for lines, granted in (((), 0), (said(EARLIER), 1), (said(replace(EARLIER, **PAY)), 2)):
+        reason: Reason | None = None
+        if terms == "unreadable":
+            reason = R.UNEVALUABLE
+        elif never and not names_it:
+            reason = R.CONTRACT
+        elif explicit:
+            reason = None if granted == 2 else R.SENSITIVE
+        elif (never or terms == "grant") and not granted:
+            reason = R.NO_GRANT
+        state = State(rules, {"a": replace(plain, lines=lines)})
+        assert decide(INFER, item, state).reason == reason
+        assert judge(INFER, item, state)[0] == reason
+
+
+def test_an_amendment_lifts_no_other_source():
+    """What the policy, the regional table or a hold forbids stays forbidden."""
+    never = (Clause("never", Level.NEVER),)
+    item = Item("i", "message.group", day(100), (Party("a", Role.AUTHOR),))
+    subject = replace(
+        WILLING, facts=(*ADULT, fact(FactKind.CONTRACT, "premium")), amendments=(SIGNED,)
+    )
+    contracts = {"premium": (Terms("premium", day(-500), never),)}
+    free = version(1, Clause("all", Level.NOTHING))
+    table = RegionTable(day(-500), {"US": 0}, never)
+    for rules, reason in (
+        (rulebook(free, contracts=contracts), None),
+        (rulebook(version(1, *never), contracts=contracts), R.PROHIBITED_THEN),
+        (rulebook(free, contracts=contracts, regions=(table,)), R.REGION),
+        (rulebook(free, contracts=contracts, holds=(Hold("h", never),)), R.HOLD),
+    ):
+        assert decide(INFER, item, State(rules, {"a": subject})).reason is reason
 
 
 # ── the item itself ─────────────────────────────────────────────────────────────────────────

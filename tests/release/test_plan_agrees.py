@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from columnar import Answer, Columnar, record, verdicts
 from letterlock.domain import BEGINNING, DAY, END, Item, Party, Reason, Request, Role, State, Time
 from letterlock.errors import UnknownVersion
-from letterlock.ledger import PERSONAL, fold
+from letterlock.ledger import PERSONAL, Draft, fold
 from letterlock.policy.decide import decide, recipient_of
 from letterlock.release import plan as planning
 from letterlock.release.kernel import BROKEN, NO_KIND, SUBJECT_MASK, Items
@@ -280,6 +280,44 @@ def test_an_empty_ledger_plans_nothing_for_anybody():
             assert verdicts(world, request, store, state.rules) == decided(
                 request, world.items, state
             )
+
+
+def test_an_amended_contract_still_needs_a_grant():
+    """Nothing but a contract's `never` asks for anything: lifted, it asks for a grant, in both."""
+    everyone = [
+        Draft("recipient.registered", {"recipient": "us", "name": "Us", "class": "controller"}),
+        Draft("region.published", {"ages": {"US": 0}, "clauses": []}),
+        Draft("contract.published", {"contract": "c", "clauses": [{"id": "n", "level": "never"}]}),
+        Draft("policy.published", {
+            "version": "v1", "effective_at": day(0), "window": 0, "data_classes": ["post"],
+            "clauses": [{"id": "all", "level": "nothing"}], "texts": {"s": {"en": "t"}},
+        }),
+    ]  # fmt: skip
+    facts = [
+        {"kind": "jurisdiction", "value": "US"}, {"kind": "birth_year", "value": 1980},
+        {"kind": "contract", "value": "c"},
+    ]  # fmt: skip
+    line = {"purpose": "infer", "data_class": "*", "recipient": "us"}
+    signed = {"contract": "c", "lines": [line], "evidence": {"time": 0, "channel": "paper"}}
+    granted = {"time": 0, "channel": "web", "text": "t"}
+    expected = {"signed": Reason.NO_GRANT, "granted": Reason.CONTRACT, "both": None}
+    drafts = list(everyone)
+    for name in expected:
+        body = {"member": True, "facts": facts, "noticed": ["v1"]}
+        drafts.append(Draft("subject.registered", {"subject": name, **body}))
+        if name != "granted":
+            drafts.append(Draft("contract.amended", {"subject": name, **signed}))
+        if name != "signed":
+            act = {"act": "grant", "lines": [line], "evidence": granted}
+            drafts.append(Draft("choice.made", {"subject": name, **act}))
+    items = [Item(n, "post", day(1), (Party(n, Role.AUTHOR),)) for n in expected]
+    world = World([(day(0), d) for d in drafts], items, day(2))
+    state = fold(world.events(), world.as_of)
+    with ledger(world) as store:
+        request = Request("infer", "us")
+        found = verdicts(world, request, store, state.rules)
+        assert found == decided(request, items, state)
+        assert [reason for reason, _ in found] == list(expected.values())
 
 
 @pytest.mark.parametrize("change", ["v = 2", "kind = 'choice.paused'"])

@@ -463,7 +463,7 @@ def main() -> None:
     """Run the command line; every foreseen failure is one line on stderr."""
     signal.signal(signal.SIGINT, _interrupt)
     try:
-        app()
+        app(prog_name="letterlock")
     except _Interrupted:
         show.ERR.print("interrupted: nothing was left half-done")
         sys.exit(INTERRUPTED)

@@ -112,7 +112,8 @@ def checked(found: Checked) -> None:
     """Print what should not be in an export."""
     outcome(found.outcome)
     for row, item, reason, role in found.denied[:_SHOWN]:
-        OUT.print(f"  row {row}: {item} should not be in it: {reason} ({role})", markup=False)
+        why = f"{reason} ({role})" if role else reason
+        OUT.print(f"  row {row}: {item} should not be in it: {why}", markup=False)
     if len(found.denied) > _SHOWN:
         OUT.print(f"  … and {len(found.denied) - _SHOWN:,} more (--json lists all)")
 
