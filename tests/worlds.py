@@ -77,8 +77,7 @@ class Maker:
             self.say(
                 0, "recipient.registered", recipient=name, name=name.title(), **{"class": kind}
             )
-        if rng.random() < 0.98:
-            self.region(0)
+        self.region(0)
         for contract in CONTRACTS:
             if rng.random() < 0.95:
                 self.contract(contract, rng.choice([-60, -60, -60, 0]))
@@ -170,7 +169,7 @@ class Maker:
         rng = self.rng
         clauses = [
             self.clause(["never", "grant", "explicit_grant"], recipients=["third_party"])
-            for _ in range(rng.choice([0, 0, 1]))
+            for _ in range(rng.choice([0, 0, 0, 1]))
         ]
         self.say(when, "contract.published", contract=name, clauses=clauses)
 
@@ -241,7 +240,7 @@ class Maker:
         rng = self.rng
         happenings: dict[Callable[..., None], float] = {
             self.choose: 12, self.notify: 12, self.object: 1, self.take_back: 2, self.learn: 2,
-            self.amend: 3, self.register_anew: 0.6,
+            self.amend: 2, self.register_anew: 0.6,
             # About everyone: as many in a world of many people as in one of few.
             self.policy: 0.7 / self.crowd, self.region: 0.2 / self.crowd,
             self.contract: 0.2 / self.crowd, self.hold: 0.4 / self.crowd,
@@ -294,7 +293,7 @@ class Maker:
         line = {
             "purpose": rng.choice(PURPOSES),
             "data_class": rng.choice(PATTERNS),
-            "recipient": rng.choice(["maker", "maker", "own"]),
+            "recipient": rng.choice(RECIPIENTS)[0],
         } | self.span()
         evidence = {"time": day(when), "channel": "paper", "text": TEXTS[0]}
         self.say(
