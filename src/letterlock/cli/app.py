@@ -463,7 +463,10 @@ def main() -> None:
     """Run the command line; every foreseen failure is one line on stderr."""
     signal.signal(signal.SIGINT, _interrupt)
     try:
-        app(prog_name="letterlock")
+        try:
+            app(prog_name="letterlock")
+        finally:  # it is over: a late Ctrl-C must not turn what was done into a failure
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
     except _Interrupted:
         show.ERR.print("interrupted: nothing was left half-done")
         sys.exit(INTERRUPTED)
