@@ -403,11 +403,11 @@ class Gate:
             first = 0
             for group, code in enumerate(verdicts.codes[0]):
                 stays = np.flatnonzero(code != ALLOW)
-                ids = source.payload(group).column(0).take(stays).to_pylist()
-                for row, item, c in zip(stays.tolist(), ids, code[stays].tolist(), strict=True):
+                ids = [i for part in source.payload(group) for i in part.column(0).to_pylist()]
+                for row, c in zip(stays.tolist(), code[stays].tolist(), strict=True):
                     reason, role = reason_and_role(c)
                     names = [x.name.lower() if x is not None else "" for x in (reason, role)]
-                    denied.append((first + row + 1, str(item), names[0], names[1]))
+                    denied.append((first + row + 1, str(ids[row]), names[0], names[1]))
                 first += len(code)
         counts = verdicts.counts()
         outcome = Outcome(

@@ -44,6 +44,8 @@ Keys = npt.NDArray[np.uint64]
 SHARDS: Final = 16
 BUFFER: Final = 24 << 20
 """Bytes of rows that a shard collects before it writes a row group."""
+WITHHELD_ROWS: Final = 1 << 17
+"""Rows in a row group of the withheld table."""
 COMPRESSION: Final = {"compression": "zstd", "compression_level": 3}
 LABEL: Final = b"letterlock/release-scope/v0\0"
 
@@ -79,8 +81,8 @@ class Source(Protocol):
     def keys(self, group: int) -> Keys:
         """Return the shard key of each row of one row group."""
 
-    def payload(self, group: int) -> pa.Table:
-        """Return the id (first) and the payload columns of one row group."""
+    def payload(self, group: int) -> Iterator[pa.Table]:
+        """Yield the id (first) and the payload columns of one row group, some rows at a time."""
 
     def check_unchanged(self) -> None:
         """Raise InputError if the table is no longer the one that was indexed."""
@@ -182,19 +184,13 @@ def build(  # noqa: PLR0913, PLR0917 - what to write, of what, where, and how
         total, done = sum(source.rows for source in sources), 0
         for source, codes in zip(sources, verdicts.codes, strict=True):
             shards = _Shards(outgoing, source.name, opening.shards, pool, stack)
-            groups = range(source.groups)
-            ahead = pool.submit(source.payload, 0) if groups else None
-            for group in groups:
-                rows = ahead.result() if ahead else source.payload(group)
-                ahead = pool.submit(source.payload, group + 1) if group + 1 in groups else None
-                code = codes[group]
+            for rows, items, keys, code in _ahead(_parts(source, codes), pool):
                 withheld.write(source.name, rows.column(0), code)
                 released = np.flatnonzero(code == ALLOW)
-                key_of = source.keys(group)[released] % np.uint64(opening.shards)
+                key_of = keys[released] % np.uint64(opening.shards)
                 order = np.argsort(key_of, kind="stable")
                 chosen = released[order]
-                table = _released(rows, source, group, chosen, rank)
-                shards.add(table, key_of[order])
+                shards.add(_released(rows, source, items, chosen, rank), key_of[order])
                 done += len(code)
                 progress("writing", done, total)
             files += shards.close()
@@ -213,6 +209,27 @@ def build(  # noqa: PLR0913, PLR0917 - what to write, of what, where, and how
         file.flush()
         os.fsync(file.fileno())
     return data
+
+
+_Part = tuple[pa.Table, Items, Keys, Bytes]
+
+
+def _parts(source: Source, codes: Sequence[Bytes]) -> Iterator[_Part]:
+    """Yield (id and payload, items, shard keys, codes) of some rows after the other."""
+    for group, code in enumerate(codes):
+        items, keys, first = source.items(group), source.keys(group), 0
+        for rows in source.payload(group):
+            last = first + rows.num_rows
+            yield rows, items.part(first, last), keys[first:last], code[first:last]
+            first = last
+
+
+def _ahead(parts: Iterator[_Part], pool: ThreadPoolExecutor) -> Iterator[_Part]:
+    """Yield `parts`, while a thread reads the next."""
+    ahead = pool.submit(next, parts, None)
+    while (part := ahead.result()) is not None:
+        ahead = pool.submit(next, parts, None)
+        yield part
 
 
 def _present(sources: Sequence[Source], verdicts: Verdicts, size: int) -> npt.NDArray[np.bool_]:
@@ -252,12 +269,11 @@ def _members(
 def _released(
     rows: pa.Table,
     source: Source,
-    group: int,
+    items: Items,
     chosen: npt.NDArray[np.int64],
     rank: npt.NDArray[np.uint32],
 ) -> pa.Table:
     """Return the chosen rows in their order, account ids replaced by rows of members.parquet."""
-    items = source.items(group)
     kinds = [kind.data_class or "" for kind in source.kinds]
     classes = pa.DictionaryArray.from_arrays(
         pa.array(items.kind[chosen].astype(np.int32)), pa.array(kinds, pa.string())
@@ -430,6 +446,8 @@ class _Withheld:
 
     def __init__(self, path: Path) -> None:
         self._file = _Writer(path, manifest.WITHHELD, self._SCHEMA)
+        self._waiting: list[pa.Table] = []
+        self._rows = 0
         answers = [reason_and_role(code) for code in range(ALLOW + 2)]
         reasons = [reason for reason, _ in answers]
         roles = [role for _, role in answers]
@@ -447,7 +465,15 @@ class _Withheld:
             _named(self._reason[code[stayed]], [r.name.lower() for r in Reason]),
             _named(self._role[code[stayed]], [r.name.lower() for r in Role]),
         ]
-        self._file.write(pa.Table.from_arrays(columns, schema=self._SCHEMA))
+        self._waiting.append(pa.Table.from_arrays(columns, schema=self._SCHEMA))
+        self._rows += len(stayed)
+        if self._rows >= WITHHELD_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._file.write(pa.concat_tables(self._waiting).unify_dictionaries())
+        self._waiting, self._rows = [], 0
 
     @property
     def entry(self) -> FileEntry:
@@ -458,7 +484,9 @@ class _Withheld:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failure: object, *_: object) -> None:
+        if failure is None:
+            self._flush()
         self._file.close()
 
 

@@ -32,9 +32,12 @@ UNRESOLVED: Final = SUBJECT_MASK
 """The subject number of a party whom nobody could resolve."""
 
 EPOCHS: Final = 16
+SHORT: Final = 64
+"""Lists shorter than this are reduced by windows; that is faster than list by list."""
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
 
 
 class Items(NamedTuple):
@@ -52,6 +55,26 @@ class Items(NamedTuple):
     quotes: npt.NDArray[np.uint32] | None = None
     quote_kind: npt.NDArray[np.uint16] | None = None
     quote_at: Ints | None = None
+
+    def part(self, first: int, last: int) -> Items:
+        """Return the items from `first` to `last`."""
+        offsets = self.offsets[first : last + 1]
+        found = self._replace(
+            created_at=self.created_at[first:last],
+            kind=self.kind[first:last],
+            offsets=offsets - offsets[0],
+            parties=self.parties[offsets[0] : offsets[-1]],
+        )
+        if self.quote_offsets is None or self.quotes is None:
+            return found
+        offsets = self.quote_offsets[first : last + 1]
+        mine = slice(offsets[0], offsets[-1])
+        return found._replace(
+            quote_offsets=offsets - offsets[0],
+            quotes=self.quotes[mine],
+            quote_kind=None if self.quote_kind is None else self.quote_kind[mine],
+            quote_at=None if self.quote_at is None else self.quote_at[mine],
+        )
 
 
 @dataclass(frozen=True)
@@ -87,7 +110,8 @@ class Kernel:
         kind = np.minimum(items.kind, len(self.tables))
         broken = ~self.judged[kind]
         at = items.created_at
-        broken |= (at <= BEGINNING) | (at > self.as_of) | (at >= END)
+        if len(at) and not BEGINNING < at.min() <= at.max() <= min(self.as_of, END - 1):
+            broken |= (at <= BEGINNING) | (at > self.as_of) | (at >= END)
         kind = np.where(broken, 0, kind).astype(np.int64)
         if not self.tables or broken.all():
             return np.full(len(at), BROKEN, np.uint8)
@@ -105,7 +129,10 @@ class Kernel:
 
     def _codes(self, parties: npt.NDArray[np.uint32], kind: Ints, at: Ints, lengths: Ints) -> Bytes:
         """Return each party's code; `kind` and `at` are the items', `lengths` repeats them."""
-        epoch = np.searchsorted(self.epochs, at, "right") - 1
+        # A table in order of time keeps within one epoch for long.
+        ends: Ints = np.searchsorted(self.epochs, [at.min(), at.max()], "right") - 1
+        one = ends[0] == ends[1]
+        epoch = ends[:1] if one else np.searchsorted(self.epochs, at, "right") - 1
         row = (epoch * len(self.tables) + kind) * (self.size + 1)
         subject = np.minimum(parties & SUBJECT_MASK, self.size)
         place = np.repeat(row, lengths)
@@ -156,28 +183,51 @@ class Kernel:
 def _smallest(code: Bytes, offsets: npt.NDArray[np.int32], lengths: Ints) -> Bytes:
     """Return the smallest code of each list, ALLOW for an empty one."""
     found = np.full(len(lengths), ALLOW, np.uint8)
-    filled = lengths > 0
-    if filled.all() and len(code):
-        return np.minimum.reduceat(code, offsets[:-1] - offsets[0])
-    if filled.any():
-        found[filled] = np.minimum.reduceat(code, offsets[:-1][filled] - offsets[0])
+    some = lengths > 0
+    filled: Bools | slice = slice(None) if some.all() else some
+    first, length = offsets[:-1][filled] - offsets[0], lengths[filled]
+    longest = int(length.max(initial=0))
+    if not longest:
+        return found
+    if longest >= SHORT:
+        found[filled] = np.minimum.reduceat(code, first)
+        return found
+    # windows[l] holds the smallest of each 2^l neighbours; a list is covered by two of them.
+    windows = np.tile(code, (longest.bit_length(), 1))
+    level_of = np.zeros(longest + 1, np.int64)
+    for level in range(1, len(windows)):
+        half = 1 << level - 1
+        np.minimum(
+            windows[level - 1, :-half], windows[level - 1, half:], out=windows[level, :-half]
+        )
+        level_of[2 * half :] = level
+    levels = level_of[length]
+    place = levels * len(code) + first
+    flat = windows.reshape(-1)
+    found[filled] = np.minimum(flat[place], flat[place + length - (1 << levels)])
     return found
 
 
 def _paint(grid: Bytes, table: Intervals, starts: Ints) -> None:
     """Fill `grid` (epochs, subjects) with each subject's code, MIXED where it changes within."""
-    subject = np.repeat(np.arange(len(table.offsets) - 1), np.diff(table.offsets))
-    code = 4 * table.reason
-    # The first epoch that begins at or after an interval's start; a later interval overwrites.
-    first = np.searchsorted(starts, table.start, "left")
-    within = first < len(starts)
+    code, first = 4 * table.reason, table.offsets[:-1]
+    # Most changes lie in the first epoch, before there were any items.
+    late = table.start >= (starts[1] if len(starts) > 1 else END)
+    early = np.diff(table.offsets) - np.add.reduceat(late, first, dtype=np.int64)
+    grid[0] = np.where(early > 1, MIXED, code[first])
     unset = np.uint8(MIXED - 1)
-    grid[:] = unset
-    grid[first[within], subject[within]] = code[within]
-    for before, row in pairwise(grid):
-        np.copyto(row, before, where=row == unset)
-    epoch = np.searchsorted(starts, table.start, "right") - 1
-    inside = table.start > starts[epoch]
+    grid[1:] = unset
+    grid[1:2] = code[first + early - 1]
+    row = np.flatnonzero(late)
+    subject = np.searchsorted(table.offsets, row, "right") - 1
+    epoch = np.searchsorted(starts, table.start[row], "right") - 1
+    inside = table.start[row] > starts[epoch]
+    # An epoch begins with what held before it, unless a later interval overwrites it.
+    begins = epoch + inside
+    within = begins < len(starts)
+    grid[begins[within], subject[within]] = code[row[within]]
+    for before, after in pairwise(grid[1:]):
+        np.copyto(after, before, where=after == unset)
     grid[epoch[inside], subject[inside]] = MIXED
 
 

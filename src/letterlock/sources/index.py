@@ -440,9 +440,9 @@ class Source:
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"source {self.name}: its index cannot be read: {error}") from error
 
-    def payload(self, group: int) -> pa.Table:
-        """Return the id and the payload columns of one row group."""
-        return self.table.read(group, [self.mapping.id, *self.mapping.payload])
+    def payload(self, group: int) -> Iterator[pa.Table]:
+        """Yield the id and the payload columns of one row group, some rows at a time."""
+        return self.table.batches(group, [self.mapping.id, *self.mapping.payload])
 
     def find(self, item: str, ids: Sequence[str]) -> Iterator[Item]:
         """Yield each row whose id is `item`, as an item; `ids` names the subjects by number."""
