@@ -175,7 +175,7 @@ def test_every_console_block_runs(tmp_path: Path) -> None:
 def test_every_setting_is_documented() -> None:
     """Each setting of a workspace stands in docs/operations.md, with the harm it can do."""
     with_settings = read("docs/operations.md").split("## Settings")[1].split("##")[0]
-    source = read("src/letterlock/gate.py")
+    source = read("src/letterlock/gate/workspace.py")
     listed = re.findall(r"set\(config\) - \{([^}]*)\}", source)[0]
     settings = set(listed.replace('"', "").split(", "))
     variables = set(

@@ -11,17 +11,31 @@ import typer
 
 from letterlock.cli import replay as replay_screen
 from letterlock.cli import show
+from letterlock.cli.options import (
+    HERE,
+    NO,
+    AsOf,
+    Json,
+    Now,
+    Purpose,
+    Sources,
+    To,
+    Workspace,
+    content_of,
+    gate_of,
+)
+from letterlock.cli.people import app as register_app
+from letterlock.cli.people import choose
+from letterlock.cli.policy import app as policy_app
 from letterlock.domain import time_of
-from letterlock.errors import InputError, LetterlockError, UsageError, VerificationError
-from letterlock.gate import Gate, Loaded
-from letterlock.policy.document import check as check_document
+from letterlock.errors import LetterlockError, UsageError, VerificationError
+from letterlock.gate import Gate
 from letterlock.release.verify import verify as verify_release
 from letterlock.replay import replay as replay_case
 from letterlock.replay.world import FEWEST
 from letterlock.sources.mapping import read_mapping
 from letterlock.sources.records import rows
 
-NO = 3
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -32,41 +46,9 @@ app = typer.Typer(
     help="Train AI on people's messages only with everyone's yes, and let anyone check.",
 )
 source_app = typer.Typer(no_args_is_help=True, help="Register where items come from.")
-register_app = typer.Typer(no_args_is_help=True, help="Register members, facts and recipients.")
-policy_app = typer.Typer(no_args_is_help=True, help="Check and publish a policy.")
 app.add_typer(source_app, name="source")
 app.add_typer(register_app, name="register")
 app.add_typer(policy_app, name="policy")
-
-Workspace = Annotated[
-    Path,
-    typer.Option("--workspace", "-w", envvar="LETTERLOCK_WORKSPACE", help="The workspace folder."),
-]
-Now = Annotated[
-    str | None, typer.Option("--now", help="The clock of a simulated workspace (ISO 8601).")
-]
-AsOf = Annotated[
-    str | None, typer.Option("--as-of", help="Judge by what was recorded then (default: now).")
-]
-Purpose = Annotated[str, typer.Option("--purpose", "-p", help="What for, from the closed list.")]
-To = Annotated[str, typer.Option("--recipient", "-r", help="A registered recipient.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Sources = Annotated[
-    list[str] | None, typer.Option("--source", "-s", help="Only this source (repeatable).")
-]
-File = Annotated[Path, typer.Argument(help="A .parquet or .jsonl file.", show_default=False)]
-HERE = Path()
-
-
-def _gate(workspace: Path, now: str | None = None) -> Gate:
-    return Gate(workspace, now=None if now is None else time_of(now))
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 @app.command()
@@ -92,7 +74,7 @@ def init(
     gate = Gate.create(workspace, simulated=simulated, now=clock)
     show.OUT.print(f"made the workspace {workspace.resolve()}", markup=False)
     if policy is not None:
-        show.OUT.print(f"published policy {gate.publish(_bytes(policy), str(policy))}")
+        show.OUT.print(f"published policy {gate.publish(content_of(policy), str(policy))}")
     if subjects is not None:
         show.loaded("members", gate.register_subjects(rows(subjects)), quiet=False)
     if choices is not None:
@@ -120,7 +102,7 @@ def source_add(
     as_json: Json = False,
 ) -> None:
     """Register a table in place, or convert a mailbox once."""
-    _add(_gate(workspace), name, path, mapping, data_class, lists, not_sensitive, quiet=as_json)
+    _add(gate_of(workspace), name, path, mapping, data_class, lists, not_sensitive, quiet=as_json)
 
 
 def _add(  # noqa: PLR0917 - the options of two commands
@@ -136,13 +118,13 @@ def _add(  # noqa: PLR0917 - the options of two commands
 ) -> None:
     with show.progress(quiet=quiet) as progress:
         if mapping is not None:
-            read = read_mapping(_bytes(mapping), str(mapping))
+            read = read_mapping(content_of(mapping), str(mapping))
             found = gate.add_table(name, path, read, progress=progress)
             problems: list[str] = []
         elif not data_class:
             raise UsageError("say --mapping for a table, or --data-class for a mailbox")
         else:
-            listed = _bytes(lists).decode(errors="replace").split() if lists else []
+            listed = content_of(lists).decode(errors="replace").split() if lists else []
             found, conversion = gate.add_mailbox(
                 name,
                 path,
@@ -162,134 +144,7 @@ def _add(  # noqa: PLR0917 - the options of two commands
         show.OUT.print(f"  … and {len(problems) - 10:,} more (--json lists all)")
 
 
-@register_app.command("subjects")
-def register_subjects(
-    file: File, *, workspace: Workspace = HERE, now: Now = None, as_json: Json = False
-) -> None:
-    """Register members: subject, jurisdiction, birth_year, contract, from, noticed, member."""
-    _finish(_gate(workspace, now).register_subjects(rows(file)), "members", as_json=as_json)
-
-
-@register_app.command("facts")
-def register_facts(
-    file: File, *, workspace: Workspace = HERE, now: Now = None, as_json: Json = False
-) -> None:
-    """Record facts: subject, kind (jurisdiction, birth_year, contract), value, from, to."""
-    _finish(_gate(workspace, now).register_facts(rows(file)), "facts", as_json=as_json)
-
-
-@register_app.command("recipient")
-def register_recipient(
-    recipient: Annotated[str, typer.Argument(help="Its short name.")],
-    *,
-    name: Annotated[str, typer.Option(help="The legal entity's name.")],
-    kind: Annotated[str, typer.Option("--class", help="controller, affiliate or third_party.")],
-    workspace: Workspace = HERE,
-    now: Now = None,
-) -> None:
-    """Register a named legal entity as a recipient."""
-    _gate(workspace, now).register_recipient(recipient, name, kind)
-    show.OUT.print(f"registered {recipient}: {name}, {kind}", markup=False)
-
-
-@policy_app.command("check")
-def policy_check(
-    file: Annotated[Path, typer.Argument(help="policy.toml")], *, as_json: Json = False
-) -> None:
-    """Find what is wrong with a policy: file, line, and how to mend it."""
-    _, findings = check_document(_bytes(file), str(file))
-    if as_json:
-        show.as_json({"findings": [vars_of(f) for f in findings]})
-    else:
-        for finding in findings:
-            show.OUT.print(str(finding), markup=False)
-        found = f"{len(findings)} findings" if findings else "good"
-        show.OUT.print(f"{file}: {found}", markup=False)
-    raise typer.Exit(NO if findings else 0)
-
-
-def vars_of(finding: object) -> dict[str, object]:
-    """Return the fields of a finding."""
-    return {name: getattr(finding, name) for name in finding.__slots__}  # type: ignore[attr-defined]
-
-
-@policy_app.command("publish")
-def policy_publish(
-    file: Annotated[Path, typer.Argument(help="policy.toml")],
-    *,
-    workspace: Workspace = HERE,
-    now: Now = None,
-) -> None:
-    """Publish a policy version, with the recipients, regions and contracts it brings."""
-    version = _gate(workspace, now).publish(_bytes(file), str(file))
-    show.OUT.print(f"published policy {version}", markup=False)
-
-
-@policy_app.command("text")
-def policy_text(
-    setting: Annotated[str, typer.Argument(help="The setting's id.")],
-    *,
-    language: Annotated[str, typer.Option(help="Which language.")] = "en",
-    workspace: Workspace = HERE,
-    now: Now = None,
-    as_json: Json = False,
-) -> None:
-    """Print the text a member is to be shown, and its hash, which every grant has to carry."""
-    gate = _gate(workspace, now)
-    text, digest = gate.text(setting, language), gate.text_hash(setting, language)
-    if as_json:
-        show.as_json({"setting": setting, "language": language, "text": text, "sha256": digest})
-        return
-    show.OUT.print(text, markup=False)
-    show.OUT.print(f"sha256 {digest}", markup=False)
-
-
-@app.command()
-def choose(
-    subject: Annotated[str | None, typer.Argument(help="Whose choice it is.")] = None,
-    act: Annotated[str | None, typer.Argument(help="grant, withdraw or object")] = None,
-    *,
-    load: Annotated[Path | None, typer.Option(help="Load choices from this file instead.")] = None,
-    setting: Annotated[str, typer.Option(help="For a grant: the setting it is made through.")] = "",
-    language: Annotated[str, typer.Option(help="The language it was shown in.")] = "en",
-    purpose: Annotated[str, typer.Option("--purpose", "-p", help="What for.")] = "*",
-    data_class: Annotated[str, typer.Option(help="Which data: a class or x.*")] = "*",
-    recipient: Annotated[str, typer.Option("--recipient", "-r", help="Who.")] = "*",
-    channel: Annotated[str, typer.Option(help="How the choice reached you.")] = "command line",
-    earlier: Annotated[bool, typer.Option(help="A grant for what is already there.")] = False,
-    explicit: Annotated[bool, typer.Option(help="A grant for sensitive data.")] = False,
-    category: Annotated[list[str] | None, typer.Option(help="Which sensitive category.")] = None,
-    workspace: Workspace = HERE,
-    now: Now = None,
-    as_json: Json = False,
-) -> None:
-    """Record one choice, or load many. A refusal without options refuses everything."""
-    gate = _gate(workspace, now)
-    if load is not None:
-        _finish(gate.load_choices(rows(load)), "choices", as_json=as_json)
-        return
-    if subject is None or act is None:
-        raise UsageError(
-            "say whose choice it is and what: letterlock choose SUBJECT ACT, or --load"
-        )
-    text = ""
-    if act == "grant":
-        if not setting:
-            raise UsageError("a grant is made through a setting: --setting")
-        text = gate.text_hash(setting, language)
-    gate.choose(
-        subject,
-        act,
-        purpose=purpose,
-        data_class=data_class,
-        recipient=recipient,
-        channel=channel,
-        text=text,
-        earlier=earlier,
-        explicit=explicit,
-        categories=category or (),
-    )
-    show.OUT.print(f"recorded: {subject} {act} {purpose}, {data_class}, {recipient}", markup=False)
+app.command()(choose)
 
 
 @app.command()
@@ -304,7 +159,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say how many would go and how many would stay, by reason. Writes nothing."""
-    gate = _gate(workspace, now)
+    gate = gate_of(workspace, now)
     with show.progress(quiet=as_json) as progress:
         found = gate.plan(
             purpose,
@@ -332,7 +187,7 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Build and seal a release of everything in which everyone said yes."""
-    gate = _gate(workspace, now)
+    gate = gate_of(workspace, now)
     with show.progress(quiet=as_json) as progress:
         built = gate.build(
             purpose,
@@ -366,7 +221,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say of one item: each party, each clause, and the one that decides."""
-    found = _gate(workspace, now).explain(
+    found = gate_of(workspace, now).explain(
         item, purpose, recipient, as_of=None if as_of is None else time_of(as_of)
     )
     if as_json:
@@ -407,9 +262,9 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Judge an existing export, and say what should not be in it (shadow mode)."""
-    found = _gate(workspace, now).check(
+    found = gate_of(workspace, now).check(
         table,
-        read_mapping(_bytes(mapping), str(mapping)),
+        read_mapping(content_of(mapping), str(mapping)),
         purpose,
         recipient,
         as_of=None if as_of is None else time_of(as_of),
@@ -442,12 +297,6 @@ def replay(
         show.as_json(result.record())
     else:
         replay_screen.screen(result)
-
-
-def _finish(found: Loaded, what: str, *, as_json: bool) -> None:
-    """Print what was loaded; exit 3 if a row was refused."""
-    show.loaded(what, found, quiet=as_json)
-    raise typer.Exit(NO if found.refused else 0)
 
 
 class _Interrupted(Exception):

@@ -1,0 +1,15 @@
+"""The gate: opens a workspace, joins what lies below, and records. Every way in calls it.
+
+A workspace is a folder: letterlock.toml, ledger.db, index/ (who is in which row of which table),
+releases/ (each with `outgoing` and `private`), keys/. Logic lives in the modules it calls.
+"""
+
+from letterlock.gate.people import FEW, Loaded, People
+from letterlock.gate.policies import Policies
+from letterlock.gate.releases import ATTEMPTS, Built, Checked, Outcome, Releases
+
+__all__ = ["ATTEMPTS", "FEW", "Built", "Checked", "Gate", "Loaded", "Outcome"]
+
+
+class Gate(Policies, People, Releases):
+    """One workspace, opened: every verb there is."""

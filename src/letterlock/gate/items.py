@@ -1,0 +1,102 @@
+"""Items: registering where they come from."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from letterlock.errors import InputError, UsageError, WorkspaceError
+from letterlock.gate.workspace import Workspace, silent
+from letterlock.release.build import Progress
+from letterlock.sources import mailbox
+from letterlock.sources.index import Source, write_index
+from letterlock.sources.mapping import Mapping
+from letterlock.sources.table import Table
+
+
+class Items(Workspace):
+    """The verbs about sources of items."""
+
+    def sources(self, names: Sequence[str] = ()) -> list[Source]:
+        """Open the registered sources, or those named. Raises UsageError if there is none."""
+        try:
+            there = sorted(p.name for p in (self.folder / "index").iterdir() if p.name[0] != ".")
+        except OSError as error:
+            raise WorkspaceError(f"{self.folder} has no index: {error}") from error
+        if missing := sorted(set(names) - set(there)):
+            raise UsageError(f"no source {missing[0]!r}; registered: {', '.join(there) or 'none'}")
+        if not there:
+            raise UsageError("no source is registered: letterlock source add NAME PATH")
+        return [Source(name, self.folder / "index" / name) for name in sorted(set(names)) or there]
+
+    def add_table(
+        self, name: str, path: Path, mapping: Mapping, *, progress: Progress = silent
+    ) -> Source:
+        """Register a Parquet table in place, anew if the name is taken. Raises InputError."""
+        with self._new_source(name) as folder:
+            table = Table(path, mapping)
+            write_index(table, folder, self.store, progress=lambda d, t: progress("indexing", d, t))
+        return Source(name, self.folder / "index" / name)
+
+    def add_mailbox(  # noqa: PLR0913 - what mail does not say of itself
+        self,
+        name: str,
+        path: Path,
+        *,
+        data_class: str,
+        lists: frozenset[str] = frozenset(),
+        sensitive: bool = True,
+        progress: Progress = silent,
+    ) -> tuple[Source, mailbox.Conversion]:
+        """Convert an mbox or maildir once, and register it.
+
+        `sensitive`: not declared otherwise, so nothing in it is known not to be.
+        """
+        with self._new_source(name) as folder:
+            items = folder / "items.parquet"
+            conversion = mailbox.convert(
+                path, items, lists=lists, progress=lambda done: progress("converting", done, 0)
+            )
+            table = Table(items, _mail_mapping(data_class, sensitive=sensitive))
+            write_index(table, folder, self.store, progress=lambda d, t: progress("indexing", d, t))
+        return Source(name, self.folder / "index" / name), conversion
+
+    @contextmanager
+    def _new_source(self, name: str) -> Iterator[Path]:
+        """Give a folder to write a source's index in; it takes its place in one step."""
+        if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii():
+            raise UsageError(f"source name {name!r}: use letters, digits, - and _")
+        place = self.folder / "index" / name
+        try:
+            with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{name}-") as made:
+                new, old = Path(made) / "new", Path(made) / "old"
+                new.mkdir()
+                yield new
+                if place.exists():
+                    place.rename(old)
+                new.rename(place)
+        except OSError as error:
+            raise InputError(f"source {name} was not registered: {error}") from error
+
+
+def _mail_mapping(data_class: str, *, sensitive: bool) -> Mapping:
+    """Return how converted mail reads; unless declared otherwise its sensitivity is not known."""
+    return Mapping(
+        id="item",
+        created_at="created_at",
+        author=("authors",),
+        recipients=("recipients",),
+        members=(),
+        payload=("subject", "body"),
+        data_class=data_class,
+        data_class_column="",
+        sensitive="unknown" if sensitive else "none",
+        sensitive_column="",
+        quotes="column",
+        quote_source="quoted",
+        quote_class=data_class,
+        thread="",
+        name="",
+    )

@@ -1,0 +1,328 @@
+"""Releases: judging what may go, and letting it go."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from letterlock.domain import (
+    Item,
+    Reason,
+    Recipient,
+    Request,
+    Rulebook,
+    Time,
+    sha256,
+    text_of,
+    time_of,
+)
+from letterlock.errors import HeadMoved, ReleaseError, UsageError, WorkspaceError
+from letterlock.gate.items import Items
+from letterlock.gate.workspace import KEY, KEY_SIZE, silent
+from letterlock.ledger import Draft, fold_rules
+from letterlock.policy.decide import Decision, decide, recipient_of
+from letterlock.release import build as building
+from letterlock.release import manifest
+from letterlock.release.build import SHARDS, Progress, Verdicts, by_reason, judge
+from letterlock.release.kernel import ALLOW, reason_and_role
+from letterlock.release.manifest import Opening
+from letterlock.release.plan import Plan, make_plan
+from letterlock.sources.index import Source, write_index
+from letterlock.sources.mapping import Mapping
+from letterlock.sources.table import Table
+
+ATTEMPTS: Final = 3
+"""How often a build starts over because somebody in it said no meanwhile."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What would go and what would stay, and why."""
+
+    purpose: str
+    recipient: Recipient
+    as_of: Time
+    items: int
+    withheld: dict[Reason, int]
+
+    @property
+    def released(self) -> int:
+        """Return how many items may go."""
+        return self.items - sum(self.withheld.values())
+
+
+@dataclass(frozen=True)
+class Built:
+    """A sealed release."""
+
+    release: str
+    folder: Path
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a table would have to leave out: row number, id, reason and role of each."""
+
+    outcome: Outcome
+    denied: list[tuple[int, str, str, str]]
+
+
+class Releases(Items):
+    """The verbs about releases."""
+
+    def plan(
+        self,
+        purpose: str,
+        recipient: str,
+        *,
+        as_of: Time | None = None,
+        names: Sequence[str] = (),
+        progress: Progress = silent,
+    ) -> Outcome:
+        """Say what would go and what would stay, without building anything."""
+        request, rules = Request(purpose, recipient), self.rules(as_of)
+        recipient_of(request, rules)
+        sources = self.sources(names)
+        plan = self._plan(request, rules, sources, progress)
+        counts = judge(plan, sources, progress).counts()
+        return Outcome(purpose, plan.recipient, rules.as_of, int(counts.sum()), by_reason(counts))
+
+    def explain(
+        self, item: str, purpose: str, recipient: str, *, as_of: Time | None = None
+    ) -> list[tuple[str, Item, Decision]]:
+        """Decide one item, found by its id in any source: (source, item, decision) each."""
+        ids = self.store.subject_ids()
+        found = [(s.name, i) for s in self.sources() for i in s.find(item, ids)]
+        if not found:
+            raise UsageError(f"no registered source has an item {item!r}")
+        request = Request(purpose, recipient)
+        asked = sorted({p.subject for _, i in found for p in i.parties if p.subject is not None})
+        state = self.state(asked, as_of)
+        return [(name, i, decide(request, i, state)) for name, i in found]
+
+    def check(
+        self,
+        path: Path,
+        mapping: Mapping,
+        purpose: str,
+        recipient: str,
+        *,
+        as_of: Time | None = None,
+    ) -> Checked:
+        """Judge an existing export, and say what should not be in it (shadow mode)."""
+        rules = self.rules(as_of)
+        with self._scratch() as folder:
+            write_index(Table(path, mapping), folder, self.store)
+            source = Source(path.name, folder)
+            plan = self._plan(Request(purpose, recipient), rules, [source], silent)
+            verdicts = judge(plan, [source], silent)
+            denied: list[tuple[int, str, str, str]] = []
+            first = 0
+            for group, code in enumerate(verdicts.codes[0]):
+                stays = np.flatnonzero(code != ALLOW)
+                ids = [i for part in source.payload(group) for i in part.column(0).to_pylist()]
+                for row, c in zip(stays.tolist(), code[stays].tolist(), strict=True):
+                    reason, role = reason_and_role(c)
+                    names = [x.name.lower() if x is not None else "" for x in (reason, role)]
+                    denied.append((first + row + 1, str(ids[row]), names[0], names[1]))
+                first += len(code)
+        counts = verdicts.counts()
+        outcome = Outcome(
+            purpose, plan.recipient, rules.as_of, int(counts.sum()), by_reason(counts)
+        )
+        return Checked(outcome, denied)
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """Give a folder that is gone afterwards. Raises WorkspaceError if the disk refuses."""
+        try:
+            with tempfile.TemporaryDirectory(dir=self.folder, prefix=".check-") as name:
+                yield Path(name)
+        except OSError as error:
+            raise WorkspaceError(f"nothing was checked: {error}") from error
+
+    def _plan(
+        self, request: Request, rules: Rulebook, sources: Sequence[Source], progress: Progress
+    ) -> Plan:
+        recipient = recipient_of(request, rules)
+        kinds = [kind for source in sources for kind in source.kinds]
+        return make_plan(
+            self.store, rules, request.purpose, recipient, kinds,
+            upto=self.store.head().index,
+            progress=lambda done, total: progress("folding", done, total),
+        )  # fmt: skip
+
+    # ── building ────────────────────────────────────────────────────────────────────────────
+
+    def build(  # noqa: PLR0913 - what, for whom, as of when, from where, and how
+        self,
+        purpose: str,
+        recipient: str,
+        *,
+        as_of: Time | None = None,
+        names: Sequence[str] = (),
+        threads: int = 2,
+        progress: Progress = silent,
+    ) -> Built:
+        """Build and seal a release. Raises ReleaseError if none came of it."""
+        try:
+            with self._one_build():
+                for _ in range(ATTEMPTS):
+                    request = Request(purpose, recipient)
+                    built = self._attempt(request, as_of, names, threads, progress)
+                    if built is not None:
+                        return built
+                    if as_of is not None:
+                        raise ReleaseError(
+                            f"since {text_of(as_of)} people in it said no; nothing was sealed. "
+                            "Build as of now"
+                        )
+        except OSError as error:
+            raise ReleaseError(f"nothing was released: {error}") from error
+        raise ReleaseError(
+            f"people in it said no while it was built, {ATTEMPTS} times over; nothing was sealed. "
+            "Build again, or fewer sources at a time"
+        )
+
+    def _attempt(
+        self,
+        request: Request,
+        as_of: Time | None,
+        names: Sequence[str],
+        threads: int,
+        progress: Progress,
+    ) -> Built | None:
+        """Build once; None if somebody's no overtook it."""
+        sources = self.sources(names)
+        while True:
+            try:
+                opening, rules, looked_at = self._open(request, as_of, sources)
+            except HeadMoved:
+                continue
+            break
+        target = self.folder / "releases" / opening.id
+        plan = self._plan(request, rules, sources, progress)
+        verdicts = judge(plan, sources, progress)
+        work = self.folder / "releases" / f".{opening.id}"
+        sealing = False
+        try:
+            work.mkdir()
+            key = (self.folder / "keys" / KEY).read_bytes()
+            if len(key) != KEY_SIZE:
+                raise WorkspaceError(f"{self.folder / 'keys' / KEY} is not the key it was")
+            data = building.build(
+                opening, plan, verdicts, sources, self.store, key, work,
+                threads=threads, progress=progress,
+            )  # fmt: skip
+            for source in sources:
+                source.check_unchanged()
+            sealing = True
+            if not self._seal(request, opening, looked_at, data, sources, verdicts, progress):
+                return None
+            work.rename(target)
+        finally:
+            if not sealing:
+                shutil.rmtree(work, ignore_errors=True)
+            elif work.exists():  # the ledger knows whether it was sealed before what stopped it
+                self._recover(work)
+        return Built(opening.id, target, manifest.read(target))
+
+    def _open(
+        self, request: Request, as_of: Time | None, sources: Sequence[Source]
+    ) -> tuple[Opening, Rulebook, int]:
+        """Record that a release is opened; returns also up to which event all was seen as of T.
+
+        Raises HeadMoved if somebody recorded in between.
+        """
+        head = self.store.head()
+        rules = fold_rules(self.store.events(upto=head.index), self._as_of(as_of))
+        opening = Opening(
+            request.purpose, recipient_of(request, rules), rules.as_of, head.index,
+            [(s.name, s.fingerprint) for s in sources], SHARDS, self.simulated,
+        )  # fmt: skip
+        target = self.folder / "releases" / opening.id
+        if target.exists():
+            raise ReleaseError(
+                f"{target} is there already: the same request gives the same release"
+            )
+        opened_at, draft = max(self.now(), rules.as_of), Draft("release.opened", opening.body())
+        with self._writing():
+            opened = self.store.append([draft], now=opened_at, expect=head.index)
+        return opening, rules, opened.index if head.time <= rules.as_of else -1
+
+    def _seal(  # noqa: PLR0913, PLR0917 - what was built, from what, and what was looked at
+        self,
+        request: Request,
+        opening: Opening,
+        looked_at: int,
+        data: bytes,
+        sources: Sequence[Source],
+        verdicts: Verdicts,
+        progress: Progress,
+    ) -> bool:
+        """Seal against every event recorded since T; False if one of them narrows the release.
+
+        Compare-and-set on the head: what is recorded in between is looked at too.
+        """
+        body = {"release": opening.id, "manifest": sha256(data)}
+        while True:
+            head = self.store.head()
+            now = max(self.now(), head.time)
+            if head.index > looked_at:
+                rules = fold_rules(self.store.events(upto=head.index), now)
+                plan = self._plan(request, rules, sources, progress)
+                if judge(plan, sources, progress).narrower_than(verdicts):
+                    return False
+                looked_at = head.index
+            try:
+                sealed = Draft("release.sealed", {**body, "checked": head.index})
+                with self._writing():
+                    self.store.append([sealed], now=now, expect=head.index)
+            except HeadMoved:
+                continue
+            return True
+
+    def outcome_of(self, built: Built) -> Outcome:
+        """Return a release's counts as an outcome."""
+        counts = built.record["counts"]
+        withheld = {Reason[name.upper()]: n for name, n in counts["by_reason"].items()}
+        recipient = self.rules().recipients[built.record["recipient"]["id"]]
+        as_of = time_of(built.record["as_of"])
+        return Outcome(built.record["purpose"], recipient, as_of, counts["items"], withheld)
+
+    @contextmanager
+    def _one_build(self) -> Iterator[None]:
+        """Let one build run at a time, and clear away what a killed one left."""
+        releases = self.folder / "releases"
+        with (releases / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise WorkspaceError(
+                    "another build is running in this workspace: wait for it to end"
+                ) from error
+            for left in releases.glob(".*"):
+                if left.is_dir():
+                    self._recover(left)
+            yield
+
+    def _recover(self, left: Path) -> None:
+        """Finish what was sealed but not yet moved into place; remove what was not."""
+        name = left.name[1:]
+        path = left / manifest.OUTGOING / manifest.NAME
+        digest = sha256(path.read_bytes()) if path.is_file() else ""
+        events = self.store.events(upto=self.store.head().index)
+        sealed = [e.body for e in events if e.kind == "release.sealed" and e.body is not None]
+        if any((b["release"], b["manifest"]) == (name, digest) for b in sealed):
+            left.rename(left.with_name(name))
+        else:
+            shutil.rmtree(left)
