@@ -32,8 +32,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from measure import cpu, options
 
+from letterlock import approval
 from letterlock.domain import DAY, time_of
 from letterlock.gate import Gate
+from letterlock.gate.policies import publishable, to_sign
 from letterlock.ledger import Draft
 from letterlock.sources.mapping import Mapping
 from letterlock.store.sqlite import SqliteStore
@@ -65,6 +67,7 @@ PATTERNS: Final = ("message.*", "message.direct", "post.public")
 PATTERN_SHARES: Final = (0.7, 0.1, 0.2)
 CLASSES: Final = ("message.direct", "message.group")
 
+KEYS: Final = {"ash": bytes([1]) * 32, "birch": bytes([2]) * 32}
 POLICY: Final = """
 version = "{version}"
 lead_days = 30
@@ -172,6 +175,12 @@ class _Recorder:
                 print(f"\r  {self.count:,} events, {rate:,.0f} per CPU-s", end="", file=sys.stderr)
 
 
+def _operators(folder: Path) -> None:
+    with closing(Gate(folder, now=time_of(VERSIONS["1"]))) as first:
+        for name, key in KEYS.items():
+            first.register_operator(name, name, approval.public_key(key))
+
+
 def ledger(work: Path, members: int, changed: int) -> Path:
     """Make a workspace whose ledger holds `members` members and all they said; returns it."""
     folder = work / f"ledger-{members}-{changed}"
@@ -193,11 +202,14 @@ def ledger(work: Path, members: int, changed: int) -> Path:
     def publish(version: str) -> None:
         at = time_of(VERSIONS[version])
         with closing(Gate(folder, now=at)) as then:
-            then.publish(POLICY.format(version=version).encode(), "policy.toml")
+            files = {"policy.toml": POLICY.format(version=version).encode()}
+            signed = approval.sign_all(KEYS, to_sign(publishable(files, "policy")))
+            then.publish(files, "policy", signed)
         for setting in SETTINGS:
             texts[setting] = gate.text_hash(setting, "en")
 
     ids = [str(a) for a in account(np.arange(members)).tolist()]
+    _operators(folder)
     publish("1")
     drafts = _registrations(people, ids, facts)
     recorder.spread(drafts, members, time_of("2018-02-01"), time_of("2019-01-01"), 5000)

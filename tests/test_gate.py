@@ -50,11 +50,13 @@ from workspaces import (
     RECIPIENT,
     SILENT,
     YES,
+    approved,
     at,
     columns,
     copy,
     member,
     messages,
+    publish,
     refusal,
     releases,
     rows_of,
@@ -181,9 +183,9 @@ NARROWING = {
         ("subject.registered", {"subject": YES[0], "member": False})
     ),
     "a stricter policy": lambda folder: at(
-        folder, NOW, lambda g: g.publish(
-            POLICY.replace(b'version = "1"', b'version = "2"').replace(
-                b'level = "grant"', b'level = "explicit_grant"'), "policy.toml")
+        folder, NOW, lambda g: publish(
+            g, POLICY.replace(b'version = "1"', b'version = "2"').replace(
+                b'level = "grant"', b'level = "explicit_grant"'))
     ),
     "an erasure": erase_choice,
 }  # fmt: skip
@@ -198,6 +200,8 @@ def test_whatever_narrows_a_release_meanwhile_is_honoured(name, gate):
     assert built.record["counts"]["released"] == gate.plan(PURPOSE, RECIPIENT).released
 
 
+SISTER = ("sister", "Sister Ltd.", "affiliate")
+OF = dict(zip(("recipient", "name", "class"), SISTER, strict=True))
 WIDENING = {
     "a grant": lambda g: g.load_choices(rows_of(yes(SILENT, text_of_setting(g)))),
     "a stranger's refusal": lambda g: g.load_choices(rows_of([refusal("somebody")])),
@@ -206,7 +210,12 @@ WIDENING = {
         rows_of([refusal(YES[0], purpose="infer")])
     ),
     "a new member": lambda g: g.register_subjects(rows_of([member("new")])),
-    "a new recipient": lambda g: g.register_recipient("sister", "Sister Ltd.", "affiliate"),
+    "a new recipient": lambda g: g.register_recipient(
+        *SISTER,
+        approved(
+            "recipient.registered", recipient=SISTER[0], name=SISTER[1], **{"class": SISTER[2]}
+        ),
+    ),
 }
 
 
@@ -534,17 +543,17 @@ def test_a_policy_that_may_not_be_published_records_nothing(gate):
         b"effective = 2024-06-01\n" + POLICY.replace(b'version = "1"', b'version = "2"'),
     ):
         with pytest.raises((PolicyError, InputError)):
-            gate.publish(data, "policy.toml")
+            publish(gate, data)
         assert traces(gate.folder) == before
 
 
 def test_a_new_version_says_anew_only_what_is_new(gate):
     """Recipients, regions and contracts that stand already are not published again."""
     head = gate.store.head().index
-    assert gate.publish(POLICY.replace(b'version = "1"', b'version = "2"'), "policy.toml") == "2"
+    assert publish(gate, POLICY.replace(b'version = "1"', b'version = "2"')) == "2"
     assert gate.store.head().index == head + 1
     text = b'version = "3"\n' + POLICY.partition(b"\n")[2].replace(b"DE = 0", b"DE = 0, FR = 0")
-    gate.publish(text, "policy.toml")
+    publish(gate, text)
     assert gate.store.head().index == head + 3
 
 

@@ -20,8 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from letterlock.domain import END, EPOCH, Item, Party, Role, Time, text_of, time_of
+from letterlock import approval
+from letterlock.domain import END, EPOCH, Item, Party, Role, Signature, Time, text_of, time_of
 from letterlock.gate import Gate
+from letterlock.gate.policies import publishable, to_sign
 from letterlock.ledger import Draft
 from letterlock.sources.mapping import Mapping as Columns
 from letterlock.sources.mapping import read_mapping
@@ -36,6 +38,9 @@ PUBLISHED = time_of("2024-01-01")
 JOINED = time_of("2024-01-05")
 CHOSE = time_of("2024-01-10")
 NOW = time_of("2024-06-01")
+
+KEYS = {"ash": bytes([1]) * 32, "birch": bytes([2]) * 32}
+"""The operators' secret keys."""
 
 PURPOSE, RECIPIENT = "train.generative", "maker"
 
@@ -209,10 +214,25 @@ def columns(text: str = MAPPING) -> Columns:
     return read_mapping(text.encode(), "mapping.toml")
 
 
+def approved(kind: str, **body: Any) -> list[Signature]:
+    """Return what both operators sign of an event."""
+    return approval.sign_all(KEYS, approval.message(kind, body))
+
+
+def publish(gate: Gate, policy: bytes = POLICY) -> str:
+    """Publish a policy as two operators do; they are registered if they are not."""
+    for operator, key in KEYS.items():
+        if operator not in gate.rules().operators:
+            gate.register_operator(operator, operator.title(), approval.public_key(key))
+    files = {"policy.toml": policy}
+    signed = to_sign(publishable(files, "policy"))
+    return gate.publish(files, "policy", approval.sign_all(KEYS, signed))
+
+
 def people(folder: Path, *, policy: bytes = POLICY) -> Gate:
     """Make a simulated workspace with its policy, members and choices, and no source yet."""
     Gate.create(folder, simulated=True, now=PUBLISHED).close()
-    at(folder, PUBLISHED, lambda gate: gate.publish(policy, "policy.toml"))
+    at(folder, PUBLISHED, lambda gate: publish(gate, policy))
     at(folder, JOINED, lambda gate: gate.register_subjects(rows_of(members())))
     at(folder, CHOSE + 1, lambda gate: gate.load_choices(rows_of(choices(text_of_setting(gate)))))
     return Gate(folder, now=NOW)

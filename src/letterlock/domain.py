@@ -221,8 +221,37 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class Operator:
+    """A person who may approve; `key` is the public half of an Ed25519 key, in hexadecimal."""
+
+    id: str
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """An operator's approval of something, in hexadecimal (approval.py says of what bytes)."""
+
+    operator: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What a no reaches (releases, recipients, models, …), and within how many days."""
+
+    reaches: tuple[str, ...]
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyVersion:
-    """One published version; `texts` maps (setting, language) to the hash of the text shown."""
+    """One published version; `texts` maps (setting, language) to the hash of the text shown.
+
+    `sensitive` lists the categories of each class that is sensitive as a whole; `documents` the
+    texts of policy.toml and of what stands beside it.
+    """
 
     version: str
     index: int
@@ -233,7 +262,10 @@ class PolicyVersion:
     data_classes: tuple[str, ...] = ()
     settings: Mapping[str, Setting] = field(default_factory=dict)
     texts: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    document: str = ""
+    sensitive: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    withdrawal: Withdrawal | None = None
+    documents: Mapping[str, str] = field(default_factory=dict)
+    signatures: tuple[Signature, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +292,8 @@ class Hold:
 
     id: str
     clauses: tuple[Clause, ...]
+    lock: bool = False
+    set_at: Time = BEGINNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +381,9 @@ class Subject:
 class Rulebook:
     """What holds for everyone as of `as_of`: few things, always folded one by one.
 
-    `policies` in order of publication; `data_classes` maps a class to the index that registered it.
+    `policies` in order of publication; `data_classes` maps a class to the index that registered it,
+    `introduced` a setting to the index that introduced it. `sensitive` holds the categories that
+    any version has declared of a class: once sensitive, always sensitive.
     """
 
     as_of: Time
@@ -357,6 +393,9 @@ class Rulebook:
     contracts: Mapping[str, tuple[Terms, ...]]
     regions: tuple[RegionTable, ...]
     holds: tuple[Hold, ...]
+    sensitive: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    introduced: Mapping[str, int] = field(default_factory=dict)
+    operators: Mapping[str, Operator] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

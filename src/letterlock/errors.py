@@ -6,7 +6,8 @@ LetterlockError            something that a person can act on; its text says how
 │   └── PolicyError        a policy, contract or regional table; carries file and line
 ├── LedgerError            the ledger refuses: what was asked for was not recorded
 │   ├── UnknownVersion     written by a newer Letterlock: upgrade, nothing was guessed
-│   └── HeadMoved          somebody recorded in between: look again, then repeat
+│   ├── HeadMoved          somebody recorded in between: look again, then repeat
+│   └── ApprovalError      two operators have to sign this, and did not: nothing was recorded
 ├── WorkspaceError         the workspace is missing, damaged or in use
 └── ReleaseError           no release came of it, or one does not hold
     └── VerificationError  the files are not what the manifest says: do not use them (exit 3)
@@ -47,6 +48,10 @@ class UnknownVersion(LedgerError):
 
 class HeadMoved(LedgerError):
     """Compare-and-set failed: something was recorded since the head that the caller saw."""
+
+
+class ApprovalError(LedgerError):
+    """Two registered operators have to approve this, each by a signature, and did not."""
 
 
 class WorkspaceError(LetterlockError):

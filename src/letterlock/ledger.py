@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,17 +34,20 @@ from letterlock.domain import (
     Line,
     Notice,
     Objection,
+    Operator,
     PolicyVersion,
     Recipient,
     RecipientClass,
     RegionTable,
     Rulebook,
     Setting,
+    Signature,
     Span,
     State,
     Subject,
     Terms,
     Time,
+    Withdrawal,
     canonical,
 )
 from letterlock.errors import InputError, UnknownVersion
@@ -256,7 +260,7 @@ def _line(reader: _Reader, act: Act, event: Event, text: str) -> Line:
     reader.done()
     if refusal and (earlier or explicit or categories or expires != END):
         raise InputError(f"{reader.what}: a refusal has no expiry, category or earlier period")
-    if not refusal and ANY in (purpose, recipient):
+    if not refusal and (purpose == ANY or recipient in {ANY, *RecipientClass}):
         raise InputError(f"{reader.what}: a grant names one purpose and one recipient")
     return Line(
         act, purpose, pattern, recipient, span, event.time, event.index,
@@ -318,9 +322,15 @@ def _evidence(body: _Reader) -> str:
     evidence.text("channel")
     evidence.text("setting", None)
     evidence.text("language", None)
+    evidence.text("browser", None)
     text: str | None = evidence.text("text", None)
     evidence.done()
     return text or ""
+
+
+def _claimed(body: _Reader, _event: Event) -> Said:
+    body.take("claim", Mapping)
+    return Said()
 
 
 def _chosen(body: _Reader, event: Event) -> Said:
@@ -345,6 +355,7 @@ _OF_PERSON: Final[Mapping[str, Callable[[_Reader, Event], Said]]] = {
     "version.objection_withdrawn": lambda body, _: Said(taken_back=body.text("version")),
     "contract.amended": _amended,
     "choice.made": _chosen,
+    "consent.claimed": _claimed,
 }
 
 PERSONAL: Final = frozenset(_OF_PERSON)
@@ -374,7 +385,9 @@ class _Rules:
     contracts: dict[str, tuple[Terms, ...]] = field(default_factory=dict)
     regions: list[RegionTable] = field(default_factory=list)
     holds: dict[str, Hold] = field(default_factory=dict)
-    locked: set[str] = field(default_factory=set)
+    sensitive: dict[str, frozenset[str]] = field(default_factory=dict)
+    introduced: dict[str, int] = field(default_factory=dict)
+    operators: dict[str, Operator] = field(default_factory=dict)
 
 
 def _policy(rules: _Rules, body: _Reader, event: Event, *, strict: bool) -> None:
@@ -389,7 +402,7 @@ def _policy(rules: _Rules, body: _Reader, event: Event, *, strict: bool) -> None
     version = PolicyVersion(
         body.text("version"), event.index, event.time, body.take("effective_at", int),
         body.take("window", int), _clauses(body, strict=strict), body.strings("data_classes"),
-        settings, texts, body.take("document", str, ""),
+        settings, texts, _sensitive(body), _withdrawal(body), _documents(body), _signatures(body),
     )  # fmt: skip
     if any(v.version == version.version for v in rules.policies):
         raise InputError(f"policy version {version.version} is already published")
@@ -398,6 +411,38 @@ def _policy(rules: _Rules, body: _Reader, event: Event, *, strict: bool) -> None
     rules.policies.append(version)
     for data_class in version.data_classes:
         rules.data_classes.setdefault(data_class, event.index)
+    for data_class, categories in version.sensitive.items():
+        known = rules.sensitive.get(data_class, frozenset())
+        rules.sensitive[data_class] = known | categories
+
+
+def _sensitive(body: _Reader) -> dict[str, frozenset[str]]:
+    found = _Reader(body.take("sensitive", Mapping, {}), f"{body.what}: sensitive")
+    return {name: frozenset(found.strings(name)) for name in list(found.left)}
+
+
+def _withdrawal(body: _Reader) -> Withdrawal | None:
+    said = body.take("withdrawal", Mapping, None)
+    if said is None:
+        return None
+    reader = _Reader(said, f"{body.what}: withdrawal")
+    withdrawal = Withdrawal(reader.strings("reaches"), reader.take("days", int))
+    reader.done()
+    return withdrawal
+
+
+def _documents(body: _Reader) -> dict[str, str]:
+    found = _Reader(body.take("documents", Mapping, {}), f"{body.what}: documents")
+    return {name: found.take(name, str) for name in list(found.left)}
+
+
+def _signatures(body: _Reader) -> tuple[Signature, ...]:
+    found = []
+    for signed in body.take("signatures", list, []):
+        reader = _Reader(signed, f"{body.what}: signature")
+        found.append(Signature(reader.text("operator"), reader.text("signature")))
+        reader.done()
+    return tuple(found)
 
 
 def _setting(name: str, scope: object) -> Setting:
@@ -421,13 +466,13 @@ def _region(rules: _Rules, body: _Reader, event: Event, *, strict: bool) -> None
     rules.regions.append(RegionTable(event.time, dict(ages), _clauses(body, strict=strict)))
 
 
-def _hold(rules: _Rules, body: _Reader, _event: Event, *, strict: bool) -> None:
+def _hold(rules: _Rules, body: _Reader, event: Event, *, strict: bool) -> None:
     name = body.text("hold")
     if name in rules.holds:
         raise InputError(f"hold {name} stands already")
-    if body.take("lock", bool, False):  # noqa: FBT003
-        rules.locked.add(name)
-    rules.holds[name] = Hold(name, _clauses(body, strict=strict))
+    lock = body.take("lock", bool, False)  # noqa: FBT003
+    body.take("order", str, "")
+    rules.holds[name] = Hold(name, _clauses(body, strict=strict), lock, event.time)
 
 
 def _lift(rules: _Rules, body: _Reader, _event: Event, *, strict: bool) -> None:
@@ -435,9 +480,42 @@ def _lift(rules: _Rules, body: _Reader, _event: Event, *, strict: bool) -> None:
     name = body.text("hold")
     if name not in rules.holds:
         raise InputError(f"no hold {name} stands")
-    if name in rules.locked:
+    if rules.holds[name].lock:
         raise InputError(f"hold {name} is locked: it can never be lifted")
+    _signatures(body)
     del rules.holds[name]
+
+
+def _introduced(rules: _Rules, body: _Reader, event: Event, *, strict: bool) -> None:
+    del strict
+    setting, version = body.text("setting"), body.text("version")
+    if not any(v.version == version and setting in v.settings for v in rules.policies):
+        raise InputError(f"no published version {version} describes a setting {setting}")
+    if setting in rules.introduced:
+        raise InputError(f"setting {setting} is introduced already")
+    rules.introduced[setting] = event.index
+
+
+def _operator(rules: _Rules, body: _Reader, _event: Event, *, strict: bool) -> None:
+    del strict
+    operator = Operator(body.text("operator"), body.text("name"), body.text("key"))
+    _signatures(body)
+    if operator.id in rules.operators:
+        raise InputError(f"operator {operator.id} is registered already")
+    if any(known.key == operator.key for known in rules.operators.values()):
+        raise InputError(
+            f"operator {operator.id} has a key that another one has: one key, one person"
+        )
+    if not re.fullmatch("[0-9a-f]{64}", operator.key):
+        raise InputError(f"operator {operator.id}: a key is 64 hexadecimal digits")
+    rules.operators[operator.id] = operator
+
+
+def _declared(rules: _Rules, body: _Reader, _event: Event, *, strict: bool) -> None:
+    del rules, strict
+    body.text("requirement")
+    body.text("text")
+    _signatures(body)
 
 
 def _recipient(rules: _Rules, body: _Reader, _event: Event, *, strict: bool) -> None:
@@ -447,6 +525,7 @@ def _recipient(rules: _Rules, body: _Reader, _event: Event, *, strict: bool) -> 
         raise InputError(f"recipient {name} is registered; one that changes is registered anew")
     if name == ANY or name in list(RecipientClass) or kind not in list(RecipientClass):
         raise InputError(f"recipient {name}: name one legal entity, with one of the three classes")
+    _signatures(body)
     rules.recipients[name] = Recipient(name, body.text("name"), RecipientClass(kind))
 
 
@@ -461,6 +540,9 @@ _OF_EVERYONE: Final[Mapping[str, _Handler]] = {
     "hold.set": _hold,
     "hold.lifted": _lift,
     "recipient.registered": _recipient,
+    "setting.introduced": _introduced,
+    "operator.registered": _operator,
+    "declaration.made": _declared,
 }
 
 # Recorded for later readers; they change no decision.
@@ -494,6 +576,7 @@ def fold_rules(events: Iterable[Event], as_of: Time, *, admit: Event | None = No
     return Rulebook(
         as_of, rules.recipients, tuple(rules.policies), rules.data_classes,
         rules.contracts, tuple(rules.regions), tuple(rules.holds.values()),
+        rules.sensitive, rules.introduced, rules.operators,
     )  # fmt: skip
 
 

@@ -36,7 +36,6 @@ from workspaces import (
     GERMAN,
     JOINED,
     NOW,
-    POLICY,
     PUBLISHED,
     PURPOSE,
     RECIPIENT,
@@ -48,6 +47,7 @@ from workspaces import (
     member,
     messages,
     people,
+    publish,
     refusal,
     rows_of,
     text_of_setting,
@@ -65,7 +65,7 @@ def start(tmp_path_factory):
     """Give a workspace of members who have chosen nothing yet."""
     folder = tmp_path_factory.mktemp("choices") / "w"
     Gate.create(folder, simulated=True, now=PUBLISHED).close()
-    at(folder, PUBLISHED, lambda gate: gate.publish(POLICY, "policy.toml"))
+    at(folder, PUBLISHED, publish)
     at(folder, JOINED, lambda gate: gate.register_subjects(rows_of(map(member, MEMBERS))))
     return folder
 

@@ -6,7 +6,7 @@ import pytest
 
 from letterlock.domain import BEGINNING, END, FactKind, text_of
 from letterlock.gate import Gate
-from workspaces import JOINED, NOW, POLICY, PUBLISHED, at, member, rows_of
+from workspaces import JOINED, NOW, PUBLISHED, at, member, publish, rows_of
 
 REFUSED = {
     "no subject": ({"subject": None}, "subject cannot be"),
@@ -30,7 +30,7 @@ REFUSED = {
 def gate(tmp_path):
     """Give a workspace with a policy and nobody in it."""
     Gate.create(tmp_path / "w", simulated=True, now=PUBLISHED).close()
-    at(tmp_path / "w", PUBLISHED, lambda gate: gate.publish(POLICY, "policy.toml"))
+    at(tmp_path / "w", PUBLISHED, publish)
     gate = Gate(tmp_path / "w", now=JOINED)
     yield gate
     gate.close()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from letterlock import approval
 from letterlock.cli import replay as replay_screen
 from letterlock.cli import show
+from letterlock.cli.operators import approve, declare
 from letterlock.cli.options import (
     HERE,
     NO,
@@ -22,7 +25,9 @@ from letterlock.cli.options import (
     To,
     Workspace,
     content_of,
+    folder_of,
     gate_of,
+    new_key,
 )
 from letterlock.cli.people import app as register_app
 from letterlock.cli.people import choose
@@ -30,6 +35,7 @@ from letterlock.cli.policy import app as policy_app
 from letterlock.domain import time_of
 from letterlock.errors import LetterlockError, UsageError, VerificationError
 from letterlock.gate import Gate
+from letterlock.gate.policies import publishable, to_sign
 from letterlock.release.verify import verify as verify_release
 from letterlock.replay import replay as replay_case
 from letterlock.replay.world import FEWEST
@@ -59,7 +65,11 @@ def init(
         bool, typer.Option(help="A workspace whose clock is set by --now, for trying things out.")
     ] = False,
     now: Now = None,
-    policy: Annotated[Path | None, typer.Option(help="Publish this policy.")] = None,
+    operator: Annotated[
+        list[str] | None,
+        typer.Option(help="Register an operator, ID=KEYFILE, who signs the policy too; twice."),
+    ] = None,
+    policy: Annotated[Path | None, typer.Option(help="Publish the policy in this folder.")] = None,
     subjects: Annotated[Path | None, typer.Option(help="Register these members.")] = None,
     choices: Annotated[Path | None, typer.Option(help="Load these choices.")] = None,
     source: Annotated[Path | None, typer.Option(help="Register this table or mailbox.")] = None,
@@ -73,14 +83,30 @@ def init(
     clock = None if now is None else time_of(now)
     gate = Gate.create(workspace, simulated=simulated, now=clock)
     show.OUT.print(f"made the workspace {workspace.resolve()}", markup=False)
+    keys = _operators(gate, operator or ())
     if policy is not None:
-        show.OUT.print(f"published policy {gate.publish(content_of(policy), str(policy))}")
+        files = folder_of(policy)
+        signed = to_sign(publishable(files, str(policy)))
+        version = gate.publish(files, str(policy), approval.sign_all(keys, signed))
+        show.OUT.print(f"published policy {version}", markup=False)
     if subjects is not None:
         show.loaded("members", gate.register_subjects(rows(subjects)), quiet=False)
     if choices is not None:
         show.loaded("choices", gate.load_choices(rows(choices)), quiet=False)
     if source is not None:
         _add(gate, source.stem, source, mapping, data_class, None, not_sensitive, quiet=False)
+
+
+def _operators(gate: Gate, pairs: Iterable[str]) -> dict[str, bytes]:
+    """Register operators, each said as ID=KEYFILE; returns their keys."""
+    keys = {}
+    for pair in pairs:
+        name, _, path = pair.partition("=")
+        if not name or not path:
+            raise UsageError(f"--operator {pair}: write ID=KEYFILE")
+        keys[name] = new_key(Path(path))
+        gate.register_operator(name, name, approval.public_key(keys[name]))
+    return keys
 
 
 @source_app.command("add")
@@ -145,6 +171,8 @@ def _add(  # noqa: PLR0917 - the options of two commands
 
 
 app.command()(choose)
+app.command()(approve)
+app.command()(declare)
 
 
 @app.command()

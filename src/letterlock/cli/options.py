@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from letterlock import approval
 from letterlock.cli import show
-from letterlock.domain import time_of
+from letterlock.domain import Signature, time_of
 from letterlock.errors import InputError
 from letterlock.gate import Gate, Loaded
 
@@ -31,12 +36,58 @@ Sources = Annotated[
     list[str] | None, typer.Option("--source", "-s", help="Only this source (repeatable).")
 ]
 File = Annotated[Path, typer.Argument(help="A .parquet or .jsonl file.", show_default=False)]
+Signatures = Annotated[
+    list[Path] | None,
+    typer.Option("--signature", help="An operator's signature; two are needed (repeatable)."),
+]
+Operator = Annotated[str, typer.Option("--operator", help="Who signs.")]
+KeyFile = Annotated[Path, typer.Option("--key-file", help="The operator's secret key.")]
 HERE = Path()
 
 
 def gate_of(workspace: Path, now: str | None = None) -> Gate:
     """Open a workspace, at a clock if one is set."""
     return Gate(workspace, now=None if now is None else time_of(now))
+
+
+def folder_of(path: Path) -> dict[str, bytes]:
+    """Read a policy's folder: policy.toml and the texts beside it. Raises InputError."""
+    if not path.is_dir():
+        raise InputError(f"{path}: a policy is a folder, with policy.toml in it")
+    files = [f for f in sorted(path.iterdir()) if f.suffix in {".toml", ".md"} and f.is_file()]
+    return {file.name: content_of(file) for file in files}
+
+
+def key_of(path: Path) -> bytes:
+    """Read an operator's key: 64 hexadecimal digits. Raises InputError."""
+    try:
+        return bytes.fromhex(content_of(path).decode().strip())
+    except ValueError as error:
+        raise InputError(f"{path}: an operator's key is 64 hexadecimal digits") from error
+
+
+def new_key(path: Path) -> bytes:
+    """Return the key in `path`, which is made if it is not there, for its owner's eyes only."""
+    if not path.exists():
+        seed = secrets.token_bytes(approval.KEY_SIZE)
+        try:
+            made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise InputError(f"{path}: no key could be made there: {error.strerror}") from error
+        with os.fdopen(made, "w") as file:
+            file.write(seed.hex() + "\n")
+    return key_of(path)
+
+
+def signatures_of(paths: Iterable[Path]) -> list[Signature]:
+    """Read signatures, as `approve` and `policy sign` write them. Raises InputError."""
+    found = []
+    for path in paths:
+        try:
+            found.append(Signature(**json.loads(content_of(path))))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InputError(f"{path}: not a signature") from error
+    return found
 
 
 def content_of(path: Path) -> bytes:

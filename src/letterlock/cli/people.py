@@ -8,11 +8,23 @@ from typing import Annotated
 import typer
 
 from letterlock.cli import show
-from letterlock.cli.options import HERE, File, Json, Now, Workspace, finish, gate_of
+from letterlock.cli.operators import register_operator
+from letterlock.cli.options import (
+    HERE,
+    File,
+    Json,
+    Now,
+    Signatures,
+    Workspace,
+    finish,
+    gate_of,
+    signatures_of,
+)
 from letterlock.errors import UsageError
 from letterlock.sources.records import rows
 
-app = typer.Typer(no_args_is_help=True, help="Register members, facts and recipients.")
+app = typer.Typer(no_args_is_help=True, help="Register members, facts, recipients and operators.")
+app.command("operator")(register_operator)
 
 
 @app.command("subjects")
@@ -37,11 +49,13 @@ def register_recipient(
     *,
     name: Annotated[str, typer.Option(help="The legal entity's name.")],
     kind: Annotated[str, typer.Option("--class", help="controller, affiliate or third_party.")],
+    signature: Signatures = None,
     workspace: Workspace = HERE,
     now: Now = None,
 ) -> None:
-    """Register a named legal entity as a recipient."""
-    gate_of(workspace, now).register_recipient(recipient, name, kind)
+    """Register a named legal entity as a recipient, as two operators approved."""
+    gate = gate_of(workspace, now)
+    gate.register_recipient(recipient, name, kind, signatures_of(signature or ()))
     show.OUT.print(f"registered {recipient}: {name}, {kind}", markup=False)
 
 

@@ -7,26 +7,44 @@ from typing import Annotated
 
 import typer
 
+from letterlock import approval
 from letterlock.cli import show
-from letterlock.cli.options import HERE, NO, Json, Now, Workspace, content_of, gate_of
+from letterlock.cli.operators import line_of
+from letterlock.cli.options import (
+    HERE,
+    NO,
+    Json,
+    KeyFile,
+    Now,
+    Operator,
+    Workspace,
+    folder_of,
+    gate_of,
+    key_of,
+    signatures_of,
+)
+from letterlock.errors import InputError
+from letterlock.gate.policies import publishable, to_sign
 from letterlock.policy.document import check as check_document
+
+SIGNATURES = "signatures"
+Folder = Annotated[Path, typer.Argument(help="The policy's folder.")]
 
 app = typer.Typer(no_args_is_help=True, help="Check and publish a policy.")
 
 
 @app.command("check")
-def policy_check(
-    file: Annotated[Path, typer.Argument(help="policy.toml")], *, as_json: Json = False
-) -> None:
+def policy_check(folder: Folder, *, as_json: Json = False) -> None:
     """Find what is wrong with a policy: file, line, and how to mend it."""
-    _, findings = check_document(content_of(file), str(file))
+    files = folder_of(folder)
+    _, findings = check_document(files.get("policy.toml", b""), f"{folder}/policy.toml")
     if as_json:
         show.as_json({"findings": [vars_of(f) for f in findings]})
     else:
         for finding in findings:
             show.OUT.print(str(finding), markup=False)
         found = f"{len(findings)} findings" if findings else "good"
-        show.OUT.print(f"{file}: {found}", markup=False)
+        show.OUT.print(f"{folder}: {found}", markup=False)
     raise typer.Exit(NO if findings else 0)
 
 
@@ -35,15 +53,30 @@ def vars_of(finding: object) -> dict[str, object]:
     return {name: getattr(finding, name) for name in finding.__slots__}  # type: ignore[attr-defined]
 
 
-@app.command("publish")
-def policy_publish(
-    file: Annotated[Path, typer.Argument(help="policy.toml")],
+@app.command("sign")
+def policy_sign(
+    folder: Folder,
     *,
-    workspace: Workspace = HERE,
-    now: Now = None,
+    operator: Operator,
+    key_file: KeyFile,
 ) -> None:
+    """Sign a policy as it stands; the signature is kept beside it, for publish."""
+    document = publishable(folder_of(folder), str(folder))
+    signature = approval.sign(operator, key_of(key_file), to_sign(document))
+    place = folder / SIGNATURES / f"{operator}.json"
+    try:
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(line_of(signature) + "\n")
+    except OSError as error:
+        raise InputError(f"{place}: cannot be written: {error.strerror}") from error
+    show.OUT.print(f"{operator} signed policy {document.version}: {place}", markup=False)
+
+
+@app.command("publish")
+def policy_publish(folder: Folder, *, workspace: Workspace = HERE, now: Now = None) -> None:
     """Publish a policy version, with the recipients, regions and contracts it brings."""
-    version = gate_of(workspace, now).publish(content_of(file), str(file))
+    signatures = signatures_of(sorted((folder / SIGNATURES).glob("*.json")))
+    version = gate_of(workspace, now).publish(folder_of(folder), str(folder), signatures)
     show.OUT.print(f"published policy {version}", markup=False)
 
 

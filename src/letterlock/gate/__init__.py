@@ -4,6 +4,7 @@ A workspace is a folder: letterlock.toml, ledger.db, index/ (who is in which row
 releases/ (each with `outgoing` and `private`), keys/. Logic lives in the modules it calls.
 """
 
+from letterlock.gate.operators import Operators
 from letterlock.gate.people import FEW, Loaded, People
 from letterlock.gate.policies import Policies
 from letterlock.gate.releases import ATTEMPTS, Built, Checked, Outcome, Releases
@@ -11,5 +12,5 @@ from letterlock.gate.releases import ATTEMPTS, Built, Checked, Outcome, Releases
 __all__ = ["ATTEMPTS", "FEW", "Built", "Checked", "Gate", "Loaded", "Outcome"]
 
 
-class Gate(Policies, People, Releases):
+class Gate(Operators, Policies, People, Releases):
     """One workspace, opened: every verb there is."""

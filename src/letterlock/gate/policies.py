@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from letterlock.domain import Rulebook
+from letterlock import approval
+from letterlock.domain import Rulebook, Signature
 from letterlock.errors import PolicyError, UsageError
-from letterlock.gate.workspace import Workspace
+from letterlock.gate.workspace import Workspace, signed_by
 from letterlock.ledger import Draft, read_clause
+from letterlock.policy.document import Document
 from letterlock.policy.document import check as check_document
 from letterlock.policy.document import read as read_document
 from letterlock.policy.texts import text_hash
@@ -16,28 +19,26 @@ from letterlock.policy.texts import text_hash
 class Policies(Workspace):
     """The verbs about policies."""
 
-    def publish(self, data: bytes, file: str) -> str:
+    def publish(
+        self, files: Mapping[str, bytes], name: str, signatures: Iterable[Signature]
+    ) -> str:
         """Publish a policy and what it brings (recipients, regional table, contracts).
 
-        Returns the version. Raises PolicyError if it may not be published.
+        Returns the version. Raises PolicyError if it may not be published, ApprovalError if two
+        operators did not sign it.
         """
         now, head = self.now(), self.store.head()
         rules = self.rules()
-        document, findings = check_document(data, file)
-        if findings or document is None:
-            first, more = findings[0], len(findings) - 1
-            also = f" (and {more} more: letterlock policy check)" if more else ""
-            raise PolicyError(first.advice() + also, file=first.file, line=first.line)
+        document = publishable(files, name)
+        signatures = list(signatures)
+        approval.check(to_sign(document), signatures, rules.operators)
         bodies = document.bodies(now)
         drafts = [Draft(kind, body) for kind, body in bodies if not _stands(kind, body, rules)]
+        kind, body = drafts[-1].kind, drafts[-1].body  # the policy itself comes last
+        drafts[-1] = Draft(kind, {**body, "signatures": signed_by(signatures)})
         with self._writing():
             self.store.append(drafts, now=now, expect=head.index)
         return document.version
-
-    def register_recipient(self, name: str, legal_name: str, kind: str) -> None:
-        """Register a named legal entity as a recipient."""
-        body = {"recipient": name, "name": legal_name, "class": kind}
-        self.record([Draft("recipient.registered", body)])
 
     def text(self, setting: str, language: str) -> str:
         """Return the consent text that the newest version shows for a setting."""
@@ -45,12 +46,31 @@ class Policies(Workspace):
         if not versions or setting not in versions[-1].settings:
             known = ", ".join(versions[-1].settings) if versions else "no policy is published"
             raise UsageError(f"unknown setting {setting!r}; there is: {known}")
-        document = read_document(versions[-1].document.encode(), versions[-1].version)
+        document = read_document(
+            versions[-1].documents["policy.toml"].encode(), versions[-1].version
+        )
         return document.text(setting, language)
 
     def text_hash(self, setting: str, language: str) -> str:
         """Return the hash of that text, which a grant has to carry."""
         return text_hash(self.text(setting, language))
+
+
+def publishable(files: Mapping[str, bytes], name: str) -> Document:
+    """Return the policy in a folder's files. Raises PolicyError if it may not be published."""
+    data = files.get("policy.toml", b"")
+    document, findings = check_document(data, f"{name}/policy.toml")
+    if findings or document is None:
+        first, more = findings[0], len(findings) - 1
+        also = f" (and {more} more: letterlock policy check)" if more else ""
+        raise PolicyError(first.advice() + also, file=first.file, line=first.line)
+    return document
+
+
+def to_sign(document: Document) -> bytes:
+    """Return what two operators sign of a policy: all else follows from its documents."""
+    signed = {"version": document.version, "documents": {"policy.toml": document.source}}
+    return approval.message("policy.published", signed)
 
 
 def _stands(kind: str, body: dict[str, Any], rules: Rulebook) -> bool:

@@ -7,12 +7,13 @@ import os
 import secrets
 import time
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
-from letterlock.domain import Rulebook, State, Time, text_of
+from letterlock import approval
+from letterlock.domain import Rulebook, Signature, State, Time, text_of
 from letterlock.errors import UsageError, WorkspaceError
 from letterlock.ledger import Draft, fold, fold_rules
 from letterlock.store.sqlite import SqliteStore
@@ -30,6 +31,11 @@ def silent(_what: str, _done: int, _total: int) -> None:
 
 def _wall_clock() -> Time:
     return time.time_ns() // 1000
+
+
+def signed_by(signatures: Iterable[Signature]) -> list[dict[str, str]]:
+    """Write signatures as an event has them."""
+    return [{"operator": s.operator, "signature": s.signature} for s in signatures]
 
 
 class Workspace:
@@ -85,6 +91,14 @@ class Workspace:
         """Record events as they are, all or none; returns the ledger's new head."""
         with self._writing():
             return self.store.append(drafts, now=self.now()).index
+
+    def record_approved(
+        self, kind: str, body: Mapping[str, Any], signatures: Iterable[Signature]
+    ) -> None:
+        """Record an event about everyone that two operators have signed. Raises ApprovalError."""
+        signatures = list(signatures)
+        approval.check(approval.message(kind, body), signatures, self.rules().operators)
+        self.record([Draft(kind, {**body, "signatures": signed_by(signatures)})])
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -128,7 +128,7 @@ class Document:
                 name: {each: text_hash(self.text(name, each)) for each in self.languages}
                 for name in self.settings
             },
-            "document": self.source,
+            "documents": {"policy.toml": self.source},
         }
         regions = {"ages": dict(self.ages), "clauses": _bodies(self.region_clauses)}
         events: list[tuple[str, dict[str, Any]]] = [

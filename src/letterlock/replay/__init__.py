@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from letterlock.errors import InputError, PolicyError, UsageError, WorkspaceError
-from letterlock.policy.document import Document
-from letterlock.policy.document import check as check_document
+from letterlock.errors import InputError, UsageError, WorkspaceError
+from letterlock.gate.policies import publishable
 from letterlock.release.build import Progress
 from letterlock.replay import report
 from letterlock.replay.acts import ActOne, act_one
@@ -66,11 +65,11 @@ def replay(
     """
     report.require()
     world = read(_bytes(example / "world.toml"), str(example / "world.toml"), members=members)
-    policy, file = _bytes(example / "policy.toml"), str(example / "policy.toml")
-    document = _document(policy, file)
+    files = {path.name: _bytes(path) for path in (example / "policy.toml",)}
+    document = publishable(files, str(example))
     _make_room(out)
     network = draw(world, document)
-    gate = act_out(world, network, policy, file, out, progress)
+    gate = act_out(world, network, files, str(example), out, progress)
     try:
         act = act_one(world, network, document, gate, out, progress)
     finally:
@@ -85,14 +84,6 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _document(data: bytes, file: str) -> Document:
-    document, findings = check_document(data, file)
-    if document is None or findings:
-        first = findings[0]
-        raise PolicyError(first.advice(), file=first.file, line=first.line)
-    return document
 
 
 def _make_room(out: Path) -> None:

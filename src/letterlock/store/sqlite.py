@@ -57,7 +57,7 @@ _event = sa.Table(
 )
 # The columns say nothing of an event's version; this index is empty unless one is not known.
 _UNKNOWN: Final = f"v <> {VERSION} OR kind NOT IN ({', '.join(map(repr, sorted(KINDS)))})"
-sa.Index("event_unknown", _event.c.idx, sqlite_where=sa.text(_UNKNOWN))
+_unknown_index = sa.Index("event_unknown", _event.c.idx, sqlite_where=sa.text(_UNKNOWN))
 _symbol = sa.Table(
     "symbol",
     _meta,
@@ -100,6 +100,8 @@ class SqliteStore:
                 _meta.create_all(connection)
                 connection.exec_driver_sql(f"PRAGMA user_version={SCHEMA}")
             found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+            if found == SCHEMA:
+                _renew_index(connection)
         if found != SCHEMA:
             raise UnknownVersion(f"{path} has ledger schema {found}, this program knows {SCHEMA}")
 
@@ -302,6 +304,17 @@ class SqliteStore:
         except (sa.exc.DatabaseError, AdbcError) as error:
             reason = getattr(error, "orig", None) or error
             raise LedgerError(f"the ledger {self._path} cannot be used: {reason}") from error
+
+
+def _renew_index(connection: sa.Connection) -> None:
+    """Make the index of unknown events anew if an older program, which knew less, made it."""
+    read = sa.text("SELECT sql FROM sqlite_master WHERE name = 'event_unknown'")
+    made = connection.execute(read).scalar_one_or_none()
+    if made is None or not made.endswith(_UNKNOWN):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("DROP INDEX IF EXISTS event_unknown")
+        connection.execute(sa.schema.CreateIndex(_unknown_index))
+        connection.exec_driver_sql("COMMIT")
 
 
 class _Access:
