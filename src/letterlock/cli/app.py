@@ -30,7 +30,7 @@ from letterlock.cli.options import (
     new_key,
 )
 from letterlock.cli.people import app as register_app
-from letterlock.cli.people import choose
+from letterlock.cli.people import choose, export
 from letterlock.cli.policy import app as policy_app
 from letterlock.domain import time_of
 from letterlock.errors import LetterlockError, UsageError, VerificationError
@@ -171,6 +171,7 @@ def _add(  # noqa: PLR0917 - the options of two commands
 
 
 app.command()(choose)
+app.command()(export)
 app.command()(approve)
 app.command()(declare)
 

@@ -5,11 +5,11 @@ releases/ (each with `outgoing` and `private`), keys/. Logic lives in the module
 """
 
 from letterlock.gate.operators import Operators
-from letterlock.gate.people import FEW, Loaded, People
+from letterlock.gate.people import FEW, Chosen, Loaded, People
 from letterlock.gate.policies import Policies
 from letterlock.gate.releases import ATTEMPTS, Built, Checked, Outcome, Releases
 
-__all__ = ["ATTEMPTS", "FEW", "Built", "Checked", "Gate", "Loaded", "Outcome"]
+__all__ = ["ATTEMPTS", "FEW", "Built", "Checked", "Chosen", "Gate", "Loaded", "Outcome"]
 
 
 class Gate(Operators, Policies, People, Releases):
