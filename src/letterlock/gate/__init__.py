@@ -4,6 +4,7 @@ A workspace is a folder: letterlock.toml, ledger.db, index/ (who is in which row
 releases/ (each with `outgoing` and `private`), keys/. Logic lives in the modules it calls.
 """
 
+from letterlock.gate.contracts import Contracts
 from letterlock.gate.operators import Operators
 from letterlock.gate.people import FEW, Chosen, Loaded, People
 from letterlock.gate.policies import Policies
@@ -12,5 +13,5 @@ from letterlock.gate.releases import ATTEMPTS, Built, Checked, Outcome, Releases
 __all__ = ["ATTEMPTS", "FEW", "Built", "Checked", "Chosen", "Gate", "Loaded", "Outcome"]
 
 
-class Gate(Operators, Policies, People, Releases):
+class Gate(Operators, Policies, People, Contracts, Releases):
     """One workspace, opened: every verb there is."""
