@@ -17,6 +17,7 @@ from letterlock.domain import (
     Rulebook,
     Span,
     Subject,
+    canonical,
     covers,
     text_of,
     within,
@@ -140,6 +141,7 @@ class Contracts(Workspace):
         ]
 
     def _member(self, subject: str) -> Subject:
+        canonical(subject)  # half a character is nobody
         person = self.state([subject]).subjects.get(subject)
         if person is None or not person.member:
             raise InputError(f"{subject} is not a registered member, so has no contract")

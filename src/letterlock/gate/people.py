@@ -327,6 +327,7 @@ class People(Workspace):
 
     def history(self, subject: str) -> dict[str, Any]:
         """Return everything recorded of a subject as JSON-LD. Raises InputError for nobody."""
+        canonical(subject)  # half a character is nobody
         head = self.store.head()
         events = list(self.store.events(upto=head.index, subjects=[subject]))
         if not any(event.subject == subject for event in events):
