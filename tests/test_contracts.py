@@ -83,11 +83,7 @@ def gate(start, tmp_path):
 
 def run(capsys, *arguments):
     """Run a command as `main` would; return its exit code and what it printed."""
-    code = 0
-    try:
-        app(list(arguments), standalone_mode=False)
-    except SystemExit as error:
-        code = error.code
+    code = app(list(arguments), standalone_mode=False) or 0
     return code, capsys.readouterr().out
 
 

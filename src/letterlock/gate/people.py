@@ -258,14 +258,21 @@ class People(Workspace):
         }  # fmt: skip
         scopes = _scopes(asked, purpose, data_class, recipient)
         if act == Act.GRANT:
+            if non_member:
+                raise InputError("somebody without an account can only refuse")
+            if categories and not explicit:
+                raise InputError("a yes to sensitive categories is explicit: --explicit")
+            if expires is not None and expires <= now:
+                raise InputError("this grant would have expired before it was made")
             values["text"] = text
-            wider = {"explicit": explicit, "expires": _written(expires)}
-            asks = [{} if earlier else period, *([period | {"earlier": True}] if earlier else ())]
+            more = {"explicit": explicit, "expires": _written(expires)}
+            asks = [period | {"earlier": True}] if earlier else []
+            asks = [{} if earlier else period, *asks]
             _check_asks(asks, now)
             lines = [
-                {**scope, **wider, **_times(ask), "categories": _named(scope, categories, rules)}
-                if explicit or categories
-                else {**scope, **wider, **_times(ask)}
+                {**scope, **more, **_times(ask), "categories": _named(scope, categories, rules)}
+                if explicit
+                else {**scope, **more, **_times(ask)}
                 for ask in asks
                 for scope in scopes
             ]

@@ -86,7 +86,7 @@ def read(rows: Iterable[Row], rules: Rulebook, now: Time) -> Reading:
     reading = Reading()
     for row in rows:
         _read(row, (), rules, now, reading)
-    reading.said.sort(key=lambda s: (s.acted, not s.grants))
+    reading.said.sort(key=lambda s: (s.acted, not s.grants, s.kind == CHOICE))
     return reading
 
 
