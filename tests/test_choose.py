@@ -493,7 +493,7 @@ def test_an_off_without_a_browser_is_refused(gate):
     before = gate.store.head()
     loaded = gate.load_choices(rows_of(rows))
     assert (loaded.recorded, loaded.already, len(loaded.refused)) == (0, 1, 1)
-    for subject, browser in (("ann", ""), ("", "b"), ("ann", "\ud800")):
+    for subject, browser in (("ann", ""), ("", "b"), ("ann", "\ud800"), ("zoe", "b")):
         with pytest.raises(InputError):
             gate.gpc(subject, browser)
     assert gate.store.head() == before
@@ -567,8 +567,8 @@ def test_somebody_known_by_a_no_of_the_same_file_is_known(gate):
 def test_the_command_says_what_was_recorded(gate, capsys):
     """In words or JSON, for each act; a slip ends in one error."""
     text = gate.text_hash("genai", "en")
-    assert run(gate, "choose", "ann", "grant", "--setting", "genai", "--explicit", "-p", "infer",
-               "--data-class", "post.public", "-r", "own", "--expires", "20250101") == 0  # fmt: skip
+    narrow = ["-p", "infer", "--data-class", "post.public", "-r", "own", "--expires", "2025-01-01"]
+    assert run(gate, "choose", "ann", "grant", "--setting", "genai", "--explicit", *narrow) == 0
     words = capsys.readouterr().out
     for each in ("ann, setting genai", "grant infer, post.public, own", "until 2025-01-01"):
         assert each in words
@@ -610,6 +610,9 @@ def test_everything_of_a_person_can_be_exported(gate, tmp_path, capsys):
     shown = json.loads(capsys.readouterr().out)
     assert shown == gate.history("ann")
     assert "genai" in json.dumps(shown)
+    kinds = [event["ll:kind"] for event in shown["ll:events"]]
+    assert kinds == ["subject.registered", "choice.made"]
+    assert shown["dpv:hasPermission"]
     assert "bob" not in json.dumps(shown)
     out = tmp_path / "ann.jsonld"
     assert run(gate, "export", "ann", "--out", str(out)) == 0

@@ -111,7 +111,8 @@ def choose(
             "say whose choice it is and what: letterlock choose SUBJECT ACT, or --load"
         )
     if act == "gpc":
-        _gpc(gate.gpc(subject, browser, on=not off), off=off, as_json=as_json)
+        signal = gate.gpc(subject, browser, on=not off, non_member=non_member)
+        _gpc(signal, off=off, as_json=as_json)
         return
     if browser or off:
         raise UsageError("--browser and --off are for what a browser says: choose SUBJECT gpc")

@@ -26,6 +26,7 @@ from letterlock.domain import (
 )
 from letterlock.errors import InputError, UsageError, WorkspaceError
 from letterlock.gate.workspace import KEY, KEY_SIZE, Workspace
+from letterlock.history import history
 from letterlock.ledger import Draft, Event, mark_of, read_shape, said
 from letterlock.sources import choices, people
 from letterlock.sources.records import Refused, Row
@@ -281,47 +282,52 @@ class People(Workspace):
                 raise InputError("a refusal has no expiry, category or earlier period: leave it")
             lines = [{**scope, **_times(period)} for scope in scopes]
         parts = [Row(1, line) for line in lines]
-        return self._chosen(choices.read_one(Row(1, values), parts, rules, now), non_member)
+        reading = choices.read_one(Row(1, values), parts, rules, now)
+        return self._chosen(reading, non_member=non_member)
 
     def gpc(
-        self, subject: str, browser: str, *, on: bool = True, channel: str = "Sec-GPC"
+        self, subject: str, browser: str, *, on: bool = True, non_member: bool = False
     ) -> Chosen | None:
         """Record what a browser says of `Sec-GPC`; None if it said so before.
 
         On: an objection to every affiliate and third party, for every purpose and class. Off is
         only noted: the objection stands until its subject answers it by a grant; but a browser
-        that says it anew objects anew. Raises InputError.
+        that says it anew objects anew. `non_member` as for `choose`. Raises InputError.
         """
         values = {
             "subject": subject, "act": choices.SIGNAL, "browser": browser, "on": on,
-            "channel": channel, "time": text_of(self.now()),
+            "time": text_of(self.now()),
         }  # fmt: skip
         reading = choices.read_one(Row(1, values), (), self.rules(), self.now())
         for problem in (*reading.refused, *reading.widened):
             raise InputError(problem.why)
+        self._check_known(reading.said[0].subject, non_member=non_member)
         self._record_choices(reading)
         return self._recorded(*reading.said) if reading.said else None
 
-    def _chosen(self, reading: choices.Reading, non_member: bool) -> Chosen:  # noqa: FBT001
+    def _chosen(self, reading: choices.Reading, *, non_member: bool) -> Chosen:
         """Record one choice made by hand, of which nothing may be in doubt."""
         for problem in (*reading.refused, *reading.widened):
             raise InputError(problem.why)
         (one,) = reading.said
-        known = self._recorded_choices({one.subject})
-        if one.grants and one.subject not in known.members:
+        if one.grants and one.subject not in self._recorded_choices({one.subject}).members:
             raise InputError(
                 f"{one.subject} is not a registered member, so cannot grant: without an account "
                 "the answer is no"
             )
-        if not non_member and one.subject not in known.known:
-            raise InputError(
-                f"{one.subject} is nobody we know: if this is somebody without an account, "
-                "say so (--non-member)"
-            )
+        self._check_known(one.subject, non_member=non_member)
         loaded = self._record_choices(reading)
         for problem in loaded.refused:
             raise InputError(problem.why)
         return self._recorded(one)
+
+    def _check_known(self, subject: str, *, non_member: bool) -> None:
+        """Raise InputError for a name that is nobody's: it may be a slip."""
+        if not non_member and subject not in self._recorded_choices({subject}).known:
+            raise InputError(
+                f"{subject} is nobody we know: if this is somebody without an account, "
+                "say so (--non-member)"
+            )
 
     def _recorded(self, said: choices.Said) -> Chosen:
         """Return a choice as it was recorded."""
@@ -339,7 +345,7 @@ class People(Workspace):
         events = list(self.store.events(upto=head.index, subjects=[subject]))
         if not any(event.subject == subject for event in events):
             raise InputError(f"nothing is recorded of {subject!r}")
-        return {"events": [event.body for event in events if event.subject == subject]}
+        return history(events, subject, self.rules())
 
     def _load(self, drafts: Iterator[Draft], loaded: Loaded, kind: str) -> Loaded:
         """Record drafts; counts those of the kind that each row stands for."""
