@@ -182,9 +182,15 @@ def export(
     if out is None:
         show.as_json(found)
         return
+    data = json.dumps(found, ensure_ascii=False, indent=2).encode() + b"\n"
     try:
-        with out.open("x", encoding="utf-8") as file:
-            file.write(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
+        file = out.open("xb")
+        try:
+            with file:
+                file.write(data)
+        except BaseException:  # half a history is none
+            out.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise InputError(f"{out}: cannot be written: {error.strerror}") from error
     show.OUT.print(f"wrote {out}", markup=False)

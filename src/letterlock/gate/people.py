@@ -271,9 +271,8 @@ class People(Workspace):
             asks = [{} if earlier else period, *asks]
             _check_asks(asks, now)
             lines = [
-                {**scope, **more, **_times(ask), "categories": _named(scope, categories, rules)}
-                if explicit
-                else {**scope, **more, **_times(ask)}
+                {**scope, **more, **_times(ask)}
+                | ({"categories": _named(scope, categories, rules)} if explicit else {})
                 for ask in asks
                 for scope in scopes
             ]
@@ -299,16 +298,14 @@ class People(Workspace):
             "time": text_of(self.now()),
         }  # fmt: skip
         reading = choices.read_one(Row(1, values), (), self.rules(), self.now())
-        for problem in (*reading.refused, *reading.widened):
-            raise InputError(problem.why)
+        _check_read(reading)
         self._check_known(reading.said[0].subject, non_member=non_member)
         self._record_choices(reading)
         return self._recorded(*reading.said) if reading.said else None
 
     def _chosen(self, reading: choices.Reading, *, non_member: bool) -> Chosen:
         """Record one choice made by hand, of which nothing may be in doubt."""
-        for problem in (*reading.refused, *reading.widened):
-            raise InputError(problem.why)
+        _check_read(reading)
         (one,) = reading.said
         if one.grants and one.subject not in self._recorded_choices({one.subject}).members:
             raise InputError(
@@ -396,6 +393,15 @@ class People(Workspace):
 
 
 # ── what one choice says ────────────────────────────────────────────────────────────────────
+
+
+def _check_read(reading: choices.Reading) -> None:
+    """Raise InputError if anything of a choice could not be read: by hand, it can be mended."""
+    for problem in reading.refused:
+        raise InputError(problem.why)
+    for problem in reading.widened:
+        what, _, _ = problem.why.partition(" cannot be read")
+        raise InputError(f"{what} cannot be read: nothing was recorded")
 
 
 def _text_of(setting: str, language: str, rules: Rulebook) -> str:
