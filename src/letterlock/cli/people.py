@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -21,7 +21,7 @@ from letterlock.cli.options import (
     gate_of,
     signatures_of,
 )
-from letterlock.domain import END, Time, names, text_of, time_of
+from letterlock.domain import ANY, BEGINNING, END, Line, Time, names, text_of, time_of
 from letterlock.errors import InputError, UsageError
 from letterlock.gate import Chosen
 from letterlock.sources.records import rows
@@ -149,12 +149,32 @@ def _show(chosen: Chosen, *, as_json: bool) -> None:
     of = f", setting {record['setting']}" if "setting" in record else ""
     show.OUT.print(f"recorded as event {record['event']}: {record['subject']}{of}", markup=False)
     for line in chosen.lines:
-        show.OUT.print(f"  {show.line_text(line.act, line)}", markup=False)
+        show.OUT.print(f"  {_words(line)}", markup=False)
         if line.explicit:
             listed = names(line.categories) or "no category"
             show.OUT.print(f"    explicitly, for what is sensitive: {listed}", markup=False)
         if line.expires_at < END:
             show.OUT.print(f"    until {text_of(line.expires_at)}")
+
+
+_EVERY: Final = {
+    "controller": "the platform itself",
+    "affiliate": "every affiliate",
+    "third_party": "every third party",
+}
+
+
+def _words(line: Line) -> str:
+    """Say what a line of a choice says."""
+    purpose = "every purpose" if line.purpose == ANY else line.purpose
+    data = "all data" if line.pattern == ANY else line.pattern
+    who = "every recipient" if line.recipient == ANY else _EVERY.get(line.recipient, line.recipient)
+    reach = line.reach()
+    made = f"made from {text_of(reach.start)}" if reach.start > BEGINNING else "whenever made"
+    if reach.end < END:
+        made += f", before {text_of(reach.end)}"
+    asked = " (asked for separately)" if line.earlier else ""
+    return f"{line.act}: {purpose}, {data}, {who}, {made}{asked}"
 
 
 def _gpc(chosen: Chosen | None, *, off: bool, as_json: bool) -> None:

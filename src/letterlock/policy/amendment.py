@@ -50,8 +50,8 @@ ihnen ja gesagt hat.
     "en": """\
 Change of your contract ({contract})
 
-Your contract forbids what is said here. This is a question to you: only if you sign does it no \
-longer forbid exactly this. It goes on forbidding everything else.
+Your contract forbids what is said here. This is a question to you: if you sign it, your contract \
+stops forbidding exactly this. It goes on forbidding everything else.
 
 Who would use the data
 {who}
