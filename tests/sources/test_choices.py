@@ -262,6 +262,25 @@ def test_what_cannot_be_read_of_a_refusal_means_everything(name, act, gate):
         assert (line.span.start, line.span.end) == (BEGINNING, END)
 
 
+@pytest.mark.parametrize("recipient", ["controller", "affiliate", "third_party"])
+def test_a_refusal_may_name_a_class_of_recipients(recipient, gate):
+    """A no to everybody of a kind is recorded as such; a yes to them is not one."""
+    text = text_of_setting(gate)
+    loaded = load(
+        gate, [refusal("ann", recipient=recipient), grant("bob", text, recipient=recipient)]
+    )
+    assert (loaded.recorded, loaded.widened) == (1, [])
+    assert [line.recipient for line in lines(gate, "ann")] == [recipient]
+    assert [problem.subject for problem in loaded.refused] == ["bob"]
+
+
+def test_a_file_holds_one_line_in_a_row(gate):
+    """Several lines of one act are for forms and commands: in a file they are an unknown column."""
+    row = grant("ann", text_of_setting(gate), lines=[{"purpose": PURPOSE}])
+    (refused,) = load(gate, [row]).refused
+    assert refused.why == "unknown lines"
+
+
 HARMLESS = {
     "no time": {"time": None},
     "a time in the future": {"time": "9999-12-31"},

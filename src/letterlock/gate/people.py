@@ -36,6 +36,9 @@ FEW: Final = 500
 
 _BROWSER: Final = b"browser"
 
+_AT_ONCE: Final = 10_000
+"""So many people are asked for in one query."""
+
 
 @dataclass
 class Loaded:
@@ -197,8 +200,8 @@ class People(Workspace):
         told = [*(each for each in reading.said if each.browser), *reading.claims]
         names = sorted({each.subject for each in told})
         head = self.store.head()
-        for n in range(0, len(names), FEW):
-            for event in self.store.events(upto=head.index, subjects=names[n : n + FEW]):
+        for n in range(0, len(names), _AT_ONCE):
+            for event in self.store.events(upto=head.index, subjects=names[n : n + _AT_ONCE]):
                 if event.kind in {choices.CHOICE, choices.CLAIM} and event.body is not None:
                     found.add(event.kind, event.body)
         return found
