@@ -19,6 +19,7 @@ from letterlock.domain import (
     Line,
     Rulebook,
     Setting,
+    Subject,
     Time,
     canonical,
     covers,
@@ -248,7 +249,7 @@ class People(Workspace):
         Raises InputError if the choice cannot be recorded, UsageError for an unknown setting.
         """
         rules, now = self.rules(), self.now()
-        if non_member and "@" in subject and subject not in self._recorded_choices({subject}).known:
+        if non_member and "@" in subject and self._person(subject.strip()) is None:
             subject = subject.lower()  # as addresses in mail are
         asked = None
         if act == Act.GRANT or setting:
@@ -310,7 +311,8 @@ class People(Workspace):
         """Record one choice made by hand, of which nothing may be in doubt."""
         _check_read(reading)
         (one,) = reading.said
-        if one.grants and one.subject not in self._recorded_choices({one.subject}).members:
+        person = self._person(one.subject)
+        if one.grants and not (person and person.member):
             raise InputError(
                 f"{one.subject} is not a registered member, so cannot grant: without an account "
                 "the answer is no"
@@ -321,9 +323,14 @@ class People(Workspace):
             raise InputError(problem.why)
         return self._recorded(one)
 
+    def _person(self, subject: str) -> Subject | None:
+        """Return what is recorded of one person, if anything is."""
+        canonical(subject)  # half a character is nobody
+        return self.state([subject]).subjects.get(subject)
+
     def _check_known(self, subject: str, *, non_member: bool) -> None:
         """Raise InputError for a name that is nobody's: it may be a slip."""
-        if not non_member and subject not in self._recorded_choices({subject}).known:
+        if not non_member and self._person(subject) is None:
             raise InputError(
                 f"{subject} is nobody we know: if this is somebody without an account, "
                 "say so (--non-member)"
