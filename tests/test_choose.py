@@ -614,7 +614,7 @@ def test_everything_of_a_person_can_be_exported(gate, tmp_path, capsys):
     gate.gpc("bob", "b")
     assert run(gate, "export", "ann") == 0
     shown = json.loads(capsys.readouterr().out)
-    assert shown == gate.history("ann")
+    assert shown == gate.history_of("ann")
     assert "genai" in json.dumps(shown)
     kinds = [event["ll:kind"] for event in shown["ll:events"]]
     assert kinds == ["subject.registered", "choice.made"]

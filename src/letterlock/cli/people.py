@@ -198,7 +198,7 @@ def export(
     now: Now = None,
 ) -> None:
     """Give somebody everything recorded of them, as JSON-LD (GDPR Art. 20)."""
-    found = gate_of(workspace, now).history(subject)
+    found = gate_of(workspace, now).history_of(subject)
     if out is None:
         show.as_json(found)
         return

@@ -345,7 +345,7 @@ class People(Workspace):
             if event.kind == said.kind and event.body is not None and mark_of(event.body) == mark
         )
 
-    def history(self, subject: str) -> dict[str, Any]:
+    def history_of(self, subject: str) -> dict[str, Any]:
         """Return everything recorded of a subject as JSON-LD. Raises InputError for nobody."""
         canonical(subject)  # half a character is nobody
         head = self.store.head()
