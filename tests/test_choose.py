@@ -591,8 +591,9 @@ def test_the_command_says_what_was_recorded(gate, capsys):
         "object: every purpose, all data, every recipient, whenever made" in capsys.readouterr().out
     )
     for hostile in (["ann", "withdraw", "--off"], ["ann", "object", "--browser", "b"], ["ann"],
-                    ["ann", "grant"], ["ann", "gpc"], ["ann", "object", "--from", "soon"],
-                    ["[/]", "object"], ["zoe@x.example", "grant"]):  # fmt: skip
+                    ["ann", "grant"], ["ann", "gpc"], ["ann", "gpc", "--browser", "b", "--earlier"],
+                    ["ann", "gpc", "--browser", "b", "-p", "infer"], ["[/]", "object"],
+                    ["ann", "object", "--from", "soon"], ["zoe@x.example", "grant"]):  # fmt: skip
         with pytest.raises(LetterlockError):
             run(gate, "choose", *hostile)
 

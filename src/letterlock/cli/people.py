@@ -111,6 +111,9 @@ def choose(
             "say whose choice it is and what: letterlock choose SUBJECT ACT, or --load"
         )
     if act == "gpc":
+        narrower = (setting, purpose, data_class, recipient, start, end, expires, category)
+        if any(narrower) or earlier or explicit:
+            raise UsageError("a browser objects to everything: choose SUBJECT gpc --browser ID")
         signal = gate.gpc(subject, browser, on=not off, non_member=non_member)
         _gpc(signal, off=off, as_json=as_json)
         return
