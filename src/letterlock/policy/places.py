@@ -12,14 +12,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+_EU: Final = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
+_UNION: Final = tuple(_EU.split())
+
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
-    "EU": tuple(
-        "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split()
-    ),
-    "EEA": tuple(
-        "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK"
-        "".split()
-    ),
+    "EU": _UNION,
+    "EEA": (*_UNION, "IS", "LI", "NO"),
     "UK": ("GB",),
 }
 """What may stand for its countries in a list of jurisdictions and in the regional table."""
