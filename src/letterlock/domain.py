@@ -221,8 +221,20 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What an opt-out reaches, and within how many days (R33)."""
+
+    reaches: tuple[str, ...]
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyVersion:
-    """One published version; `texts` maps (setting, language) to the hash of the text shown."""
+    """One published version; `texts` maps (setting, language) to the hash of the text shown.
+
+    `documents` maps the name of each file of its folder to its whole text; `sensitive` maps a data
+    class to the categories declared of it as a whole.
+    """
 
     version: str
     index: int
@@ -233,7 +245,9 @@ class PolicyVersion:
     data_classes: tuple[str, ...] = ()
     settings: Mapping[str, Setting] = field(default_factory=dict)
     texts: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    document: str = ""
+    documents: Mapping[str, str] = field(default_factory=dict)
+    sensitive: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    withdrawal: Withdrawal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ from letterlock.domain import (
     Subject,
     Terms,
     Time,
+    Withdrawal,
     canonical,
 )
 from letterlock.errors import InputError, UnknownVersion
@@ -389,7 +390,7 @@ def _policy(rules: _Rules, body: _Reader, event: Event, *, strict: bool) -> None
     version = PolicyVersion(
         body.text("version"), event.index, event.time, body.take("effective_at", int),
         body.take("window", int), _clauses(body, strict=strict), body.strings("data_classes"),
-        settings, texts, body.take("document", str, ""),
+        settings, texts, _documents(body), _sensitive(body), _withdrawal(body),
     )  # fmt: skip
     if any(v.version == version.version for v in rules.policies):
         raise InputError(f"policy version {version.version} is already published")
@@ -398,6 +399,28 @@ def _policy(rules: _Rules, body: _Reader, event: Event, *, strict: bool) -> None
     rules.policies.append(version)
     for data_class in version.data_classes:
         rules.data_classes.setdefault(data_class, event.index)
+
+
+def _documents(body: _Reader) -> dict[str, str]:
+    """Read the whole text of each file of a policy's folder."""
+    files = _Reader(body.take("documents", Mapping, {}), f"{body.what}: documents")
+    return {name: files.text(name) for name in list(files.left)}
+
+
+def _sensitive(body: _Reader) -> dict[str, frozenset[str]]:
+    """Read the categories that a version declares of whole data classes."""
+    declared = _Reader(body.take("sensitive", Mapping, {}), f"{body.what}: sensitive")
+    return {name: frozenset(declared.strings(name)) for name in list(declared.left)}
+
+
+def _withdrawal(body: _Reader) -> Withdrawal | None:
+    """Read what an opt-out reaches."""
+    if "withdrawal" not in body.left:
+        return None
+    reader = _Reader(body.take("withdrawal", Mapping), f"{body.what}: withdrawal")
+    withdrawal = Withdrawal(reader.strings("reaches"), reader.take("days", int))
+    reader.done()
+    return withdrawal
 
 
 def _setting(name: str, scope: object) -> Setting:

@@ -111,7 +111,8 @@ def write(  # noqa: PLR0913 - everything the manifest says
         },
         "as_of": text_of(opening.as_of),
         "policy": [
-            {"version": v.version, "sha256": sha256(v.document.encode())} for v in rules.policies
+            {"version": v.version, "sha256": sha256(canonical(dict(v.documents)))}
+            for v in rules.policies
         ],
         "counts": {
             "items": items,
