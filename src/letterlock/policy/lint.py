@@ -96,7 +96,7 @@ def _size(document: Document) -> int:
 
 _UNNAMED: Final = re.compile(
     r"((our|its|their|selected|trusted|other|various|certain|any|all|some|the|several|business"
-    r"|service|commercial|technology|external|third[- ]party|unsere?|ausgewählte|andere|dritte)\s+)*"
+    r"|service|commercial|technology|external|third[- ]party|unsere?|andere|dritte)\s+)*"
     r"(partners?|affiliates?|providers?|vendors?|suppliers?|companies|third[- ]part(y|ies)|others"
     r"|subsidiaries|tbd|n/?a|partner|dritte|anbieter|unternehmen)"
     r"|.*\b(and|or|und|oder)\s+(its|their|our|other|seine|ihre|deren|andere)\b.*",
