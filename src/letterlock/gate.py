@@ -13,11 +13,12 @@ import shutil
 import tempfile
 import time
 import tomllib
+from collections import abc
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -61,6 +62,9 @@ from letterlock.sources.mapping import Mapping
 from letterlock.sources.records import Refused, Row
 from letterlock.sources.table import Table
 from letterlock.store.sqlite import SqliteStore
+
+Files: TypeAlias = abc.Mapping[str, bytes]
+"""The files of a policy's folder, by name."""
 
 ATTEMPTS: Final = 3
 """How often a build starts over because somebody in it said no meanwhile."""
@@ -190,14 +194,14 @@ class Gate:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def publish(self, data: bytes, file: str) -> str:
+    def publish(self, files: Files, name: str) -> str:
         """Publish a policy and what it brings (recipients, regional table, contracts).
 
         Returns the version. Raises PolicyError if it may not be published.
         """
         now, head = self.now(), self.store.head()
         rules = self.rules()
-        document, findings = check_document(data, file)
+        document, findings = check_document(files, name)
         if findings or document is None:
             first, more = findings[0], len(findings) - 1
             also = f" (and {more} more: letterlock policy check)" if more else ""
@@ -340,7 +344,8 @@ class Gate:
         if not versions or setting not in versions[-1].settings:
             known = ", ".join(versions[-1].settings) if versions else "no policy is published"
             raise UsageError(f"unknown setting {setting!r}; there is: {known}")
-        document = read_document(versions[-1].document.encode(), versions[-1].version)
+        files = {name: text.encode() for name, text in versions[-1].documents.items()}
+        document = read_document(files, versions[-1].version)
         return document.text(setting, language)
 
     def text_hash(self, setting: str, language: str) -> str:

@@ -15,9 +15,12 @@ from letterlock.domain import time_of
 from letterlock.errors import InputError, LetterlockError, UsageError, VerificationError
 from letterlock.gate import Gate, Loaded
 from letterlock.policy.document import check as check_document
+from letterlock.policy.document import read as read_document
+from letterlock.policy.draft import draft
 from letterlock.release.verify import verify as verify_release
 from letterlock.replay import replay as replay_case
 from letterlock.replay.world import FEWEST
+from letterlock.sources.folder import policy_files, write_new
 from letterlock.sources.mapping import read_mapping
 from letterlock.sources.records import rows
 
@@ -55,6 +58,9 @@ Sources = Annotated[
     list[str] | None, typer.Option("--source", "-s", help="Only this source (repeatable).")
 ]
 File = Annotated[Path, typer.Argument(help="A .parquet or .jsonl file.", show_default=False)]
+Folder = Annotated[
+    Path, typer.Argument(help="The folder with policy.toml and its texts.", show_default=False)
+]
 HERE = Path()
 
 
@@ -77,7 +83,7 @@ def init(
         bool, typer.Option(help="A workspace whose clock is set by --now, for trying things out.")
     ] = False,
     now: Now = None,
-    policy: Annotated[Path | None, typer.Option(help="Publish this policy.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="Publish the policy in this folder.")] = None,
     subjects: Annotated[Path | None, typer.Option(help="Register these members.")] = None,
     choices: Annotated[Path | None, typer.Option(help="Load these choices.")] = None,
     source: Annotated[Path | None, typer.Option(help="Register this table or mailbox.")] = None,
@@ -92,7 +98,7 @@ def init(
     gate = Gate.create(workspace, simulated=simulated, now=clock)
     show.OUT.print(f"made the workspace {workspace.resolve()}", markup=False)
     if policy is not None:
-        show.OUT.print(f"published policy {gate.publish(_bytes(policy), str(policy))}")
+        show.OUT.print(f"published policy {gate.publish(policy_files(policy), str(policy))}")
     if subjects is not None:
         show.loaded("members", gate.register_subjects(rows(subjects)), quiet=False)
     if choices is not None:
@@ -193,19 +199,29 @@ def register_recipient(
 
 
 @policy_app.command("check")
-def policy_check(
-    file: Annotated[Path, typer.Argument(help="policy.toml")], *, as_json: Json = False
-) -> None:
+def policy_check(folder: Folder, *, as_json: Json = False) -> None:
     """Find what is wrong with a policy: file, line, and how to mend it."""
-    _, findings = check_document(_bytes(file), str(file))
+    _, findings = check_document(policy_files(folder), str(folder))
     if as_json:
         show.as_json({"findings": [vars_of(f) for f in findings]})
     else:
         for finding in findings:
             show.OUT.print(str(finding), markup=False)
         found = f"{len(findings)} findings" if findings else "good"
-        show.OUT.print(f"{file}: {found}", markup=False)
+        show.OUT.print(f"{folder}: {found}", markup=False)
     raise typer.Exit(NO if findings else 0)
+
+
+@policy_app.command("draft")
+def policy_draft(folder: Folder) -> None:
+    """Write the texts that a policy lacks, from its policy.toml; nothing is overwritten."""
+    files = policy_files(folder)
+    document = read_document(files, str(folder))
+    for language in document.languages or ("en",):
+        for name, text in draft(document, language).items():
+            if name not in files:
+                write_new(folder / name, text)
+                show.OUT.print(f"wrote {folder / name}", markup=False)
 
 
 def vars_of(finding: object) -> dict[str, object]:
@@ -215,13 +231,13 @@ def vars_of(finding: object) -> dict[str, object]:
 
 @policy_app.command("publish")
 def policy_publish(
-    file: Annotated[Path, typer.Argument(help="policy.toml")],
+    folder: Folder,
     *,
     workspace: Workspace = HERE,
     now: Now = None,
 ) -> None:
     """Publish a policy version, with the recipients, regions and contracts it brings."""
-    version = _gate(workspace, now).publish(_bytes(file), str(file))
+    version = _gate(workspace, now).publish(policy_files(folder), str(folder))
     show.OUT.print(f"published policy {version}", markup=False)
 
 
@@ -425,7 +441,7 @@ def check(
 
 @app.command()
 def replay(
-    example: Annotated[Path, typer.Argument(help="A folder with policy.toml and world.toml.")],
+    example: Annotated[Path, typer.Argument(help="A folder with a policy and world.toml.")],
     *,
     out: Annotated[
         Path, typer.Option("--out", help="A new folder, or one that an earlier replay made.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ from letterlock.release.build import Progress
 from letterlock.replay import report
 from letterlock.replay.acts import ActOne, act_one
 from letterlock.replay.world import MAPPING_NAME, World, act_out, draw, read
+from letterlock.sources.folder import policy_files
 
 MARK: Final = ".letterlock-demo"
 REPORT: Final = "report.html"
@@ -59,18 +61,18 @@ def replay(
     *,
     members: int | None = None,
 ) -> Result:
-    """Act out the case in `example` (policy.toml, world.toml) in the new folder `out`.
+    """Act out the case in `example` (a policy's folder, world.toml) in the new folder `out`.
 
     `members`: how many instead of the world's own number. The same world gives the same report.
     Raises UsageError if `out` holds anything but an earlier demo, or charts cannot be drawn.
     """
     report.require()
     world = read(_bytes(example / "world.toml"), str(example / "world.toml"), members=members)
-    policy, file = _bytes(example / "policy.toml"), str(example / "policy.toml")
-    document = _document(policy, file)
+    policy = policy_files(example)
+    document = _document(policy, str(example))
     _make_room(out)
     network = draw(world, document)
-    gate = act_out(world, network, policy, file, out, progress)
+    gate = act_out(world, network, policy, str(example), out, progress)
     try:
         act = act_one(world, network, document, gate, out, progress)
     finally:
@@ -87,8 +89,8 @@ def _bytes(path: Path) -> bytes:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _document(data: bytes, file: str) -> Document:
-    document, findings = check_document(data, file)
+def _document(files: Mapping[str, bytes], name: str) -> Document:
+    document, findings = check_document(files, name)
     if document is None or findings:
         first = findings[0]
         raise PolicyError(first.advice(), file=first.file, line=first.line)

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from letterlock.domain import DAY, END, Time, micros, text_of, time_of
 from letterlock.errors import InputError
-from letterlock.gate import Gate, Loaded
+from letterlock.gate import Files, Gate, Loaded
 from letterlock.ledger import Draft
 from letterlock.policy.document import Document
 from letterlock.policy.texts import text_hash
@@ -60,7 +60,7 @@ GROUP: Final = "message.group"
 POST: Final = "post.public"
 PROFILE: Final = "profile"
 DATA_CLASSES: Final = (INMAIL, GROUP, POST, PROFILE)
-CATEGORIES: Final = ("jobs", "pay", "intellectual-property")
+CATEGORIES: Final = ("employment", "pay", "intellectual_property")
 
 _TOPICS: Final = (
     *("a job that is open", "what a post pays", "an invention not yet filed"),
@@ -606,7 +606,7 @@ def _texts(written: _Written, people: _People, rng: np.random.Generator) -> pa.T
 
 
 def act_out(  # noqa: PLR0913, PLR0917 - a world, what was drawn of it, and where to write
-    world: World, network: Network, policy: bytes, file: str, folder: Path, progress: Progress
+    world: World, network: Network, policy: Files, file: str, folder: Path, progress: Progress
 ) -> Gate:
     """Record the network in a new workspace in `folder`, and open it on the day asked about.
 
@@ -641,7 +641,7 @@ _Act = Callable[[Gate], Loaded | None]
 
 
 def _calendar(
-    world: World, network: Network, policy: bytes, file: str
+    world: World, network: Network, policy: Files, file: str
 ) -> Iterator[tuple[Time, _Act]]:
     """Yield what happens when: each act takes a gate whose clock stands at its time."""
     members = network.members.to_pylist()
