@@ -89,7 +89,8 @@ _ENGLISH: Final = _Language(
         "place": "If you live in {0}",
         "contract": "If you have the contract “{0}”",
         "from": "For what was made from {0} on",
-        "to": "For what was made before {0}",
+        "to": "For what was made before {1}",
+        "span": "For what was made from {0} on, and before {1}",
         "policy title": "How your data may be used",
         "policy intro": "This is version {0} of our policy. It says who may use what of yours, "
         "what "
@@ -174,7 +175,8 @@ _GERMAN: Final = _Language(
         "place": "Falls Sie in {0} leben",
         "contract": "Falls Sie den Vertrag „{0}“ haben",
         "from": "Für alles, was ab dem {0} entstanden ist",
-        "to": "Für alles, was vor dem {0} entstanden ist",
+        "to": "Für alles, was vor dem {1} entstanden ist",
+        "span": "Für alles, was ab dem {0} und vor dem {1} entstanden ist",
         "policy title": "Wie Ihre Daten genutzt werden dürfen",
         "policy intro": "Dies ist Fassung {0} unserer Richtlinie. Sie sagt, wer was von Ihnen wozu "
         "nutzen darf, und was vorher nötig ist. Wo zwei Regeln zusammentreffen, gilt die "
@@ -367,10 +369,10 @@ class _Texts:
         contracts = (contract,) if contract else clause.contracts
         if contracts != (ANY,):
             yield say["contract"].format(_join([_plain(each) for each in contracts], either))
-        if clause.span.start != BEGINNING:
-            yield say["from"].format(text_of(clause.span.start))
-        if clause.span.end != END:
-            yield say["to"].format(text_of(clause.span.end))
+        ends = {"from": clause.span.start != BEGINNING, "to": clause.span.end != END}
+        if any(ends.values()):
+            key = "span" if all(ends.values()) else next(key for key, found in ends.items() if found)
+            yield say[key].format(text_of(clause.span.start), text_of(clause.span.end))
 
     def _purposes(self, clause: Clause) -> list[str]:
         """Return the purposes of a clause that are called anything."""
