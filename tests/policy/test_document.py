@@ -563,7 +563,7 @@ def test_a_fault_is_found_on_its_line_wherever_it_stands(seed, place):
 
 def survives(data):
     """Check that `data` ends in a document or in findings, and in PolicyError alone."""
-    files = folder(data)
+    files = folder(data, "small")
     document, found = check(files, "p")
     assert document is not None or found
     assert all(f.message and f.mend and str(f).isprintable() for f in found)

@@ -371,7 +371,9 @@ class _Texts:
             yield say["contract"].format(_join([_plain(each) for each in contracts], either))
         ends = {"from": clause.span.start != BEGINNING, "to": clause.span.end != END}
         if any(ends.values()):
-            key = "span" if all(ends.values()) else next(key for key, found in ends.items() if found)
+            key = (
+                "span" if all(ends.values()) else next(key for key, found in ends.items() if found)
+            )
             yield say[key].format(text_of(clause.span.start), text_of(clause.span.end))
 
     def _purposes(self, clause: Clause) -> list[str]:

@@ -76,6 +76,7 @@ def of_policy(document: Document, written: Document) -> Iterator[Problem]:
         yield from _of_clauses(written, ("contracts", name, "clauses"), clauses, (name,))
     for setting in document.settings.values():
         yield from _of_setting(document, setting)
+    yield from _same_names(document)
     yield from _silence(document)
     yield from _of_withdrawal(document)
     yield from _of_matches(document)
@@ -433,6 +434,24 @@ def clause_names(document: Document) -> Iterator[tuple[str, Clause]]:
     for contract, clauses in document.contracts.items():
         for clause in clauses:
             yield f"contracts.{contract}.{clause.id}", clause
+
+
+def _same_names(document: Document) -> Iterator[Problem]:
+    """Yield each clause that marks could not tell from an earlier one of another list."""
+    seen: set[str] = {clause.id for clause in document.clauses}
+    lists: list[tuple[Where, str, tuple[Clause, ...]]] = [
+        (("regions", "clauses"), "regions", document.region_clauses),
+        *(
+            (("contracts", c, "clauses"), f"contracts.{c}", v)
+            for c, v in document.contracts.items()
+        ),
+    ]
+    for path, start, clauses in lists:
+        names = {f"{start}.{clause.id}": n for n, clause in enumerate(clauses) if clause.id}
+        for name in sorted(names.keys() & seen):
+            message, mend = f"marks call another clause {name!r} too", "give one of them another id"
+            yield (*path, names[name], "id"), message, mend, "R15"
+        seen |= names.keys()
 
 
 def of_texts(

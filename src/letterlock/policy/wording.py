@@ -26,8 +26,8 @@ class Phrase(NamedTuple):
 def _phrase(
     requirement: str, message: str, mend: str, *words: str, unless: str | None = None
 ) -> Phrase:
-    patterns = tuple(re.compile(rf"\b(?:{each})", re.IGNORECASE) for each in words)
-    but = None if unless is None else re.compile(rf"\b(?:{unless})", re.IGNORECASE)
+    patterns = tuple(re.compile(rf"\b(?:{each})") for each in words)
+    but = None if unless is None else re.compile(rf"\b(?:{unless})")
     return Phrase(requirement, message, mend, patterns, but)
 
 
@@ -35,7 +35,8 @@ _OPT_OUT: Final = (
     r"opt(?:ing|ed|s)?[ -]?outs?\b|object|withdr[ae]w|refus|saying no\b|your no\b|turn\w* \w+ off"
 )
 _GONE: Final = (
-    r"already|past\b|previous|earlier|prior\b|t[ao]k(?:en|ing|ook) place|took place|retroactiv"
+    r"already|past\b|(?:previous|earlier|prior)\w*\b(?! version| policy| one| notice)"
+    r"|t[ao]k(?:en|ing) place|took place|retroactiv"
 )
 _NICHT: Final = r"nicht|kein"
 _WIDERSPRUCH: Final = (
@@ -77,8 +78,7 @@ PHRASES: Final = (
         *_REACHES_PAST,
         _OPT_OUT,
         r"(?:not|cannot|never|nor|no longer)\s(?:\w+\s){0,2}(?:affect|appl[yi]|extend|undo|change"
-        r"|alter"
-        r"|impact|influence|reverse|reach|remove|concern|cover)"
+        r"|alter|impact|influence|reverse|reach|remove|concern|cover)"
         r"|\w+n't\s(?:\w+\s){0,2}(?:affect|apply|extend|undo|change|alter|impact|influence|reverse"
         r"|reach|remove|concern|cover)",
         rf"{_GONE}|affect \w*\s?(?:training|models?\b)",
@@ -96,11 +96,16 @@ PHRASES: Final = (
     _phrase(
         *_REACHES_PAST,
         _OPT_OUT,
-        r"(?:has|have|with) no (?:\w+ )?(?:effect|impact|influence)|only\b|going forward"
-        r"|no retroactive"
-        r"|not retroactive",
-        rf"{_GONE}|future|going forward|from then on|new (?:data|training)|subsequent",
-        unless=rf"{_LAWFUL}|not only|reaches",
+        r"(?:has|have|with) no (?:\w+ )?(?:effect|impact|influence)|no retroactive|not retroactive",
+        rf"{_GONE}|future|training|models?\b",
+        unless=_LAWFUL,
+    ),
+    _phrase(
+        *_REACHES_PAST,
+        _OPT_OUT,
+        r"only\b|going forward",
+        r"future|going forward|from then on|new (?:data|training)|subsequent",
+        unless=r"not only|reaches",
     ),
     _phrase(
         *_REACHES_PAST,
@@ -231,8 +236,10 @@ _SIGNS: Final = str.maketrans("\u2018\u2019\u2010\u2011\u2013\u2014", "''----")
 
 def phrases(text: str) -> Iterator[Phrase]:
     """Yield one phrase per requirement that `text` breaks; invisible signs hide nothing."""
-    visible = (c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
-    plain = " ".join("".join(visible).translate(_SIGNS).split())
+    plain = unicodedata.normalize("NFKC", text).lower()
+    if not plain.isascii():
+        plain = "".join(c for c in plain if unicodedata.category(c) != "Cf").translate(_SIGNS)
+    plain = " ".join(plain.split())
     found: dict[str, Phrase] = {}
     for sentence in _SENTENCE.split(plain):
         for phrase in PHRASES:
