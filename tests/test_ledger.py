@@ -820,7 +820,7 @@ def paths(body: Any) -> Iterator[tuple[str | int, ...]]:
 READ = sorted(KINDS - {"release.opened", "release.sealed", "event.erased"})
 OPTIONAL = {
     "facts", "noticed", "from", "to", "value", "setting", "language", "earlier", "explicit",
-    "categories", "expires", "texts", "document", "settings", "lock", "by",
+    "categories", "expires", "texts", "documents", "settings", "lock", "by",
 }  # fmt: skip
 ALSO_OPTIONAL = {
     ("notice.delivered", ("evidence",)),
@@ -1055,7 +1055,7 @@ def test_the_rulebook_is_what_was_published(store: SqliteStore):
     assert (policy.version, policy.index, policy.published_at) == ("v1", 3, NOW)
     assert (policy.effective_at, policy.window, policy.clauses) == (NOW, 0, (clause,))
     assert policy.texts == {("s", "en"): "a" * 64}
-    assert (policy.settings["s"].title, policy.document) == ("t", "…")
+    assert (policy.settings["s"].title, policy.documents) == ("t", {"policy.toml": "…"})
     assert rules.data_classes == {"message.group": 3}
     assert [t.clauses for t in rules.contracts["premium"]] == [(clause,), ()]
     assert [(t.ages, t.clauses) for t in rules.regions] == [({"US": 18}, (clause,))]

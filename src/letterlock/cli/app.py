@@ -25,7 +25,6 @@ from letterlock.cli.options import (
     To,
     Workspace,
     content_of,
-    folder_of,
     gate_of,
     new_key,
 )
@@ -39,6 +38,7 @@ from letterlock.gate.policies import publishable, to_sign
 from letterlock.release.verify import verify as verify_release
 from letterlock.replay import replay as replay_case
 from letterlock.replay.world import FEWEST
+from letterlock.sources.folder import policy_files
 from letterlock.sources.mapping import read_mapping
 from letterlock.sources.records import rows
 
@@ -85,7 +85,7 @@ def init(
     show.OUT.print(f"made the workspace {workspace.resolve()}", markup=False)
     keys = _operators(gate, operator or ())
     if policy is not None:
-        files = folder_of(policy)
+        files = policy_files(policy)
         signed = to_sign(publishable(files, str(policy)))
         version = gate.publish(files, str(policy), approval.sign_all(keys, signed))
         show.OUT.print(f"published policy {version}", markup=False)
@@ -308,7 +308,7 @@ def check(
 
 @app.command()
 def replay(
-    example: Annotated[Path, typer.Argument(help="A folder with policy.toml and world.toml.")],
+    example: Annotated[Path, typer.Argument(help="A folder with a policy and world.toml.")],
     *,
     out: Annotated[
         Path, typer.Option("--out", help="A new folder, or one that an earlier replay made.")

@@ -50,14 +50,6 @@ def gate_of(workspace: Path, now: str | None = None) -> Gate:
     return Gate(workspace, now=None if now is None else time_of(now))
 
 
-def folder_of(path: Path) -> dict[str, bytes]:
-    """Read a policy's folder: policy.toml and the texts beside it. Raises InputError."""
-    if not path.is_dir():
-        raise InputError(f"{path}: a policy is a folder, with policy.toml in it")
-    files = [f for f in sorted(path.iterdir()) if f.suffix in {".toml", ".md"} and f.is_file()]
-    return {file.name: content_of(file) for file in files}
-
-
 def key_of(path: Path) -> bytes:
     """Read an operator's key: 64 hexadecimal digits. Raises InputError."""
     try:

@@ -18,7 +18,6 @@ from letterlock.cli.options import (
     Now,
     Operator,
     Workspace,
-    folder_of,
     gate_of,
     key_of,
     signatures_of,
@@ -26,6 +25,9 @@ from letterlock.cli.options import (
 from letterlock.errors import InputError
 from letterlock.gate.policies import publishable, to_sign
 from letterlock.policy.document import check as check_document
+from letterlock.policy.document import read as read_document
+from letterlock.policy.draft import draft
+from letterlock.sources.folder import policy_files, write_new
 
 SIGNATURES = "signatures"
 Folder = Annotated[Path, typer.Argument(help="The policy's folder.")]
@@ -36,8 +38,7 @@ app = typer.Typer(no_args_is_help=True, help="Check and publish a policy.")
 @app.command("check")
 def policy_check(folder: Folder, *, as_json: Json = False) -> None:
     """Find what is wrong with a policy: file, line, and how to mend it."""
-    files = folder_of(folder)
-    _, findings = check_document(files.get("policy.toml", b""), f"{folder}/policy.toml")
+    _, findings = check_document(policy_files(folder), str(folder))
     if as_json:
         show.as_json({"findings": [vars_of(f) for f in findings]})
     else:
@@ -46,6 +47,18 @@ def policy_check(folder: Folder, *, as_json: Json = False) -> None:
         found = f"{len(findings)} findings" if findings else "good"
         show.OUT.print(f"{folder}: {found}", markup=False)
     raise typer.Exit(NO if findings else 0)
+
+
+@app.command("draft")
+def policy_draft(folder: Folder) -> None:
+    """Write the texts that a policy lacks, from its policy.toml; nothing is overwritten."""
+    files = policy_files(folder)
+    document = read_document(files, str(folder))
+    for language in document.languages or ("en",):
+        for name, text in draft(document, language).items():
+            if name not in files:
+                write_new(folder / name, text)
+                show.OUT.print(f"wrote {folder / name}", markup=False)
 
 
 def vars_of(finding: object) -> dict[str, object]:
@@ -61,7 +74,7 @@ def policy_sign(
     key_file: KeyFile,
 ) -> None:
     """Sign a policy as it stands; the signature is kept beside it, for publish."""
-    document = publishable(folder_of(folder), str(folder))
+    document = publishable(policy_files(folder), str(folder))
     signature = approval.sign(operator, key_of(key_file), to_sign(document))
     place = folder / SIGNATURES / f"{operator}.json"
     try:
@@ -76,7 +89,7 @@ def policy_sign(
 def policy_publish(folder: Folder, *, workspace: Workspace = HERE, now: Now = None) -> None:
     """Publish a policy version, with the recipients, regions and contracts it brings."""
     signatures = signatures_of(sorted((folder / SIGNATURES).glob("*.json")))
-    version = gate_of(workspace, now).publish(folder_of(folder), str(folder), signatures)
+    version = gate_of(workspace, now).publish(policy_files(folder), str(folder), signatures)
     show.OUT.print(f"published policy {version}", markup=False)
 
 

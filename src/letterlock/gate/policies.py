@@ -46,9 +46,8 @@ class Policies(Workspace):
         if not versions or setting not in versions[-1].settings:
             known = ", ".join(versions[-1].settings) if versions else "no policy is published"
             raise UsageError(f"unknown setting {setting!r}; there is: {known}")
-        document = read_document(
-            versions[-1].documents["policy.toml"].encode(), versions[-1].version
-        )
+        files = {name: text.encode() for name, text in versions[-1].documents.items()}
+        document = read_document(files, versions[-1].version)
         return document.text(setting, language)
 
     def text_hash(self, setting: str, language: str) -> str:
@@ -58,8 +57,7 @@ class Policies(Workspace):
 
 def publishable(files: Mapping[str, bytes], name: str) -> Document:
     """Return the policy in a folder's files. Raises PolicyError if it may not be published."""
-    data = files.get("policy.toml", b"")
-    document, findings = check_document(data, f"{name}/policy.toml")
+    document, findings = check_document(files, name)
     if findings or document is None:
         first, more = findings[0], len(findings) - 1
         also = f" (and {more} more: letterlock policy check)" if more else ""
@@ -69,7 +67,7 @@ def publishable(files: Mapping[str, bytes], name: str) -> Document:
 
 def to_sign(document: Document) -> bytes:
     """Return what two operators sign of a policy: all else follows from its documents."""
-    signed = {"version": document.version, "documents": {"policy.toml": document.source}}
+    signed = {"version": document.version, "documents": dict(document.documents)}
     return approval.message("policy.published", signed)
 
 

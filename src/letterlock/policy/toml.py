@@ -266,12 +266,15 @@ class Table:
             self.reading.find(self.path, f"{said(key)} is missing", mend, requirement)
         return self.get(key, shape, shape.empty, requirement)
 
-    def entries(self, naming: Shape[str], shape: Shape[T]) -> Iterator[tuple[str, T]]:
+    def entries(
+        self, naming: Shape[str], shape: Shape[T], requirement: str = ""
+    ) -> Iterator[tuple[str, T]]:
         """Yield everything in this table: names of the author's own, and what they stand for."""
         for name in self.content:
             if naming.read(name) is None:
                 message = f"{said(name)} cannot be a name here"
-                self.reading.find((*self.path, name), message, f"write {naming.words}")
+                mend = f"write {naming.words}"
+                self.reading.find((*self.path, name), message, mend, requirement)
             yield name, self.get(name, shape, shape.empty)
 
     def table(self, key: str, content: dict[str, Any]) -> Table:

@@ -19,6 +19,7 @@ from letterlock.replay import report
 from letterlock.replay.acts import ActOne, act_one
 from letterlock.replay.days import Day, day_by_day
 from letterlock.replay.world import MAPPING_NAME, Step, World, act_out, draw, read
+from letterlock.sources.folder import policy_files
 
 MARK: Final = ".letterlock-demo"
 REPORT: Final = "report.html"
@@ -62,15 +63,15 @@ def replay(
     *,
     members: int | None = None,
 ) -> Result:
-    """Act out the case in `example` (policy.toml, world.toml) in the new folder `out`.
+    """Act out the case in `example` (a policy's folder, world.toml) in the new folder `out`.
 
     `members`: how many instead of the world's own number. The same world gives the same report.
     Raises UsageError if `out` holds anything but an earlier demo, or charts cannot be drawn.
     """
     report.require()
     world = read(_bytes(example / "world.toml"), str(example / "world.toml"), members=members)
-    files = _folder(example)
-    folders = {name: _folder(example / name) for d in world.days for name in _named(d)}
+    files = policy_files(example)
+    folders = {name: policy_files(example / name) for d in world.days for name in _named(d)}
     document = publishable(files, str(example))
     _make_room(out)
     network = draw(world, document)
@@ -88,11 +89,6 @@ def replay(
 
 def _named(step: Step) -> list[str]:
     return [name for name in (step.tries, step.publishes) if name]
-
-
-def _folder(path: Path) -> dict[str, bytes]:
-    """Read a policy's folder."""
-    return {f.name: _bytes(f) for f in (path / "policy.toml", *sorted(path.glob("*.md")))}
 
 
 def _bytes(path: Path) -> bytes:

@@ -129,7 +129,7 @@ def _day(  # noqa: PLR0913, PLR0917 - a day, and all that it takes
     findings: list[Finding] = []
     if step.tries:
         place, files = str(example / step.tries), folders[step.tries]
-        findings = check_policy(files["policy.toml"], f"{place}/policy.toml")[1]
+        findings = check_policy(files, place)[1]
         tries = _tried(gate, world, files, place)
     if step.publishes:
         version = publish(gate, world, folders[step.publishes], str(example / step.publishes))

@@ -65,7 +65,7 @@ GROUP: Final = "message.group"
 POST: Final = "post.public"
 PROFILE: Final = "profile"
 DATA_CLASSES: Final = (INMAIL, GROUP, POST, PROFILE)
-CATEGORIES: Final = ("jobs", "pay", "intellectual-property")
+CATEGORIES: Final = ("employment", "pay", "intellectual_property")
 
 _TOPICS: Final = (
     *("a job that is open", "what a post pays", "an invention not yet filed"),
