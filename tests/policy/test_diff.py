@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -37,16 +35,14 @@ from letterlock.domain import (
     Request,
     Role,
     Rulebook,
-    Setting,
     Span,
     State,
     Subject,
     Terms,
     is_training,
-    text_of,
     time_of,
 )
-from letterlock.errors import PolicyError, UsageError
+from letterlock.errors import UsageError
 from letterlock.policy.clauses import matching, strictest
 from letterlock.policy.decide import decide
 from letterlock.policy.diff import Direction, compare
