@@ -73,7 +73,6 @@ _NAMED: Final = (
 )
 
 CONTEXT: Final[Mapping[str, Any]] = {
-    "@version": 1.1,
     "dpv": "https://w3id.org/dpv#",
     "ai": "https://w3id.org/dpv/ai#",
     "dct": "http://purl.org/dc/terms/",
@@ -175,11 +174,11 @@ def _fact(fact: Fact) -> Node:
     return node | _span(fact.span, "ll:from", "ll:to")
 
 
-def _delivered(_event: Event, body: _Body, rules: Rulebook) -> Node:
+def _delivered(event: Event, body: _Body, rules: Rulebook) -> Node:
     return {
+        **_evidence(body, rules, event.index),
         "dpv:hasNotice": _notice(body["version"]),
         "dpv:hasNoticeStatus": "dpv:NoticeCommunicated",
-        **_evidence(body, rules, 0),
     }
 
 
