@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -35,6 +37,7 @@ from letterlock.domain import (
     Request,
     Role,
     Rulebook,
+    Setting,
     Span,
     State,
     Subject,
@@ -42,7 +45,7 @@ from letterlock.domain import (
     is_training,
     time_of,
 )
-from letterlock.errors import UsageError
+from letterlock.errors import PolicyError, UsageError
 from letterlock.policy.clauses import matching, strictest
 from letterlock.policy.decide import decide
 from letterlock.policy.diff import Direction, compare
@@ -151,25 +154,25 @@ def pairs():
 TEXT = "a" * 64
 
 
-def version_of(document, index):
+def version_of(document, index, gap):
     """Publish a document as a version, effective at once."""
-    at = START + index
+    at = START + index * gap
     texts = {("s", "en"): TEXT}
     classes = tuple(document.data_classes)
     return PolicyVersion(f"v{index}", index, at, at, 0, document.clauses, classes, {}, texts)
 
 
-def rulebook(documents):
-    """Return what stands after `documents` were published one after the other."""
+def rulebook(documents, gap=1):
+    """Return what stands after `documents` were published one after the other, `gap` apart."""
     recipients, classes, contracts, regions = {}, {}, {}, []
     for n, document in enumerate(documents):
         recipients |= document.recipients
         for name in document.data_classes:
             classes.setdefault(name, n)
         for name, clauses in document.contracts.items():
-            contracts[name] = (*contracts.get(name, ()), Terms(name, START + n, clauses))
-        regions.append(RegionTable(START + n, document.ages, document.region_clauses))
-    versions = tuple(version_of(document, n) for n, document in enumerate(documents))
+            contracts[name] = (*contracts.get(name, ()), Terms(name, START + n * gap, clauses))
+        regions.append(RegionTable(START + n * gap, document.ages, document.region_clauses))
+    versions = tuple(version_of(document, n, gap) for n, document in enumerate(documents))
     later = START + 10_000 * DAY
     return Rulebook(later, recipients, versions, classes, contracts, tuple(regions), ())
 
@@ -275,6 +278,34 @@ def test_every_sentence_is_what_the_decision_answers(pair, seed):
         return level_by_decision(cell, books[len(side)], categories)
 
     check_cells(old, new, cells, chosen, by)
+
+
+@settings(max_examples=40)
+@given(pairs(), st.integers(0, 2**32))
+def test_what_was_made_before_stays_under_the_old_rules_too(pair, seed):
+    """As the last line says: tighter at once, looser not for what was made before publication."""
+    old, new = pair
+    cells = expand(compare(old, new))
+    known = [c for c in cells if c.recipient in old.recipients and c.data_class in old.data_classes]
+    chosen = random.Random(seed).sample(sorted(known, key=str), min(30, len(known)))
+    rules = rulebook([old, new], gap=100 * DAY)
+    for cell in chosen:
+        before, after = cells[cell]
+        somebody = person(cell, "all")
+        categories = sensitive_of([old, new], cell.data_class)
+        at = max(cell.period.start, START + 5)
+        item = Item("i", cell.data_class, at, (Party("p", Role.AUTHOR),), categories)
+
+        def needed(*notices, item=item, cell=cell, somebody=somebody):
+            state = State(rules, {"p": replace(somebody, notices=notices)})
+            answer = decide(Request(cell.purpose, cell.recipient), item, state).answers[0]
+            return max(r.level for r in answer.requirements)
+
+        first = Notice("v0", START + 2, at_registration=True)
+        assert needed(first) >= max(before, after)
+        silent = level_by_clauses(cell, [old], frozenset()) is Level.NEVER
+        least = Level.NOTHING if silent else before
+        assert needed(first, Notice("v1", START + 100 * DAY)) >= max(least, after)
 
 
 @settings(max_examples=15)
@@ -415,5 +446,414 @@ def lines(*changes, old=NORTHMAIL):
         assert was in new
         new = new.replace(was, will_be)
     return [
-        line for line in compare(parse(old), parse(new)).lines()[1:] if not line.startswith("What")
+        line for line in compare(parse(old), parse(new)).lines()[1:] if not line.startswith("From")
     ]
+
+
+TRAINING = "“train models that generate text”, “train models that rank content” and train.safety"
+ASKED_AGAIN = "every yes to it ends, and everybody is asked again"
+
+
+def test_one_clause_is_said_in_the_words_of_the_document():
+    """A clause that ends later is one sentence: classes, purposes, whom, where, contract, when."""
+    assert lines(("to = 2024-01-01T00:00:00Z", "to = 2025-01-01")) == [
+        (
+            f"tighter: every data class but “your public posts” for {TRAINING} "
+            "to Tern Models GmbH, in 3 places (US, US-AL, US-CA), with contract free, or none, "
+            "made from 2024-01-01 and before 2025-01-01: a yes → never"
+        ),
+        unchanged(3204, 3240),
+    ]
+
+
+def test_periods_that_do_not_meet_are_both_said():
+    """What is not spoken of is not narrowed; a whole axis has a word of its own."""
+    assert lines(('level = "grant"', 'level = "explicit_grant"'))[:3] == [
+        (
+            f"tighter: every data class but “your public posts” for {TRAINING} "
+            "to Tern Models GmbH, in 3 places (US, US-AL, US-CA), with contract free, or none, "
+            "made before 2023-01-01 or from 2024-01-01 on: a yes → an explicit yes"
+        ),
+        (
+            f"tighter: every data class for {TRAINING} to every recipient but Tern Models GmbH, "
+            "in 3 places (US, US-AL, US-CA): a yes → an explicit yes"
+        ),
+        (
+            f"tighter: “your public posts” for {TRAINING} to Tern Models GmbH, "
+            "in 3 places (US, US-AL, US-CA): a yes → an explicit yes"
+        ),
+    ]
+
+
+def test_a_place_that_is_exchanged_for_another():
+    """One place opens up and one is closed: both as rules and as what they are."""
+    assert lines(("DE = 0, ", "FR = 0, "), ('["DE", "GB"]', '["FR", "GB"]')) == [
+        (
+            "looser: every data class for “improve this service” to every recipient but "
+            "Tern Models GmbH, in FR: never → a notice"
+        ),
+        (
+            "tighter: every data class for “improve this service” to every recipient but "
+            "Tern Models GmbH, in DE: a notice → never"
+        ),
+        "changed: new in the regional table: FR",
+        "changed: not in the regional table any more, so that nothing may go: DE",
+        unchanged(2808, 2916),
+    ]
+
+
+def test_a_contract_that_is_left_out_keeps_its_terms_and_a_new_one_opens_up():
+    """Leaving a contract out changes no rule; without terms everything was refused under one."""
+    gone, new = ("[contracts.free]\n", ""), ("[contracts.free]\n", "[contracts.basic]\n")
+    left_out = "changed: contract free is left out; the terms it has go on"
+    assert lines(gone) == [left_out, unchanged(2430, 2430)]
+    found = lines(new)
+    assert found[-3:] == ["changed: contract basic is new", left_out, unchanged(2925, 3240)]
+    assert all(", with contract basic" in line for line in found[:-3])
+    assert all(line.startswith("looser: ") for line in found[:-3])
+
+
+def test_less_time_for_people_is_looser():
+    """Lead time and window are given to people; an age of adulthood protects."""
+    shorter = (("lead_days = 30", "lead_days = 14"), ("window_days = 30", "window_days = 60"))
+    assert lines(*shorter)[:2] == [
+        "looser: lead time: 30 days → 14 days",
+        "tighter: objection window: 30 days → 60 days",
+    ]
+    older = ('"US-AL" = 19, DE = 0, GB = 0', '"US-AL" = 0, DE = 21, GB = 21')
+    assert lines(older)[:2] == [
+        "looser: age of adulthood in US-AL: 19 → 18",
+        "tighter: age of adulthood in DE and GB: 18 → 21",
+    ]
+
+
+def test_other_words_ask_everybody_again():
+    """A text that changes in one language ends the yes of those who were shown it."""
+    assert lines(('en = "your public posts"', 'en = "your posts"'))[:3] == [
+        (
+            "changed: data class post.public is called otherwise in 'en': "
+            "“your public posts” → “your posts”"
+        ),
+        (
+            "changed: the text of setting “Data for Generative AI Improvement” changes (en): "
+            + ASKED_AGAIN
+        ),
+        f"changed: the text of setting “Data for Ranking” changes (en): {ASKED_AGAIN}",
+    ]
+    assert lines(("Data for Ranking", "Ranking"))[:1] == [
+        f"changed: the text of setting “Data for Ranking” changes (de, en): {ASKED_AGAIN}"
+    ]
+
+
+def test_a_setting_that_keeps_its_text_asks_nobody_again():
+    """Under another id the same text stands; without it, every yes ends."""
+    assert lines(("[settings.ranking]", "[settings.order]")) == [
+        "changed: setting “Data for Ranking” is new",
+        "changed: setting “Data for Ranking” is left out",
+        unchanged(2430, 2430),
+    ]
+    start = NORTHMAIL.index("[settings.ranking]")
+    setting = NORTHMAIL[start : NORTHMAIL.index("[regions]")]
+    assert lines((setting, ""))[:2] == [
+        "changed: setting “Data for Ranking” is left out",
+        f"changed: the text of setting “Data for Ranking” changes (de, en): {ASKED_AGAIN}",
+    ]
+
+
+def test_recipients_come_but_neither_go_nor_change():
+    """A new one opens up; one that is left out stays registered; another name is refused."""
+    tern = '[recipients.tern]\nname = "Tern Models GmbH"'
+    came = (
+        (tern, '[recipients.plover]\nname = "Plover AG"'),
+        ('["northmail", "tern"]', '["northmail", "plover"]'),
+    )
+    found = lines(*came)
+    assert all(" to Plover AG, " in line for line in found if line.startswith("looser"))
+    assert not [line for line in found if line.startswith("tighter")]
+    assert found[2:4] == [
+        (
+            "changed: recipient Plover AG (third_party) is new; clauses for its class speak of it "
+            "from publication on"
+        ),
+        (
+            "changed: recipient Tern Models GmbH (third_party) is left out; it stays registered, "
+            "and clauses for its class go on speaking of it"
+        ),
+    ]
+    assert lines((tern, tern.replace("GmbH", "AG")))[0] == (
+        "changed: recipient tern: Tern Models GmbH (third_party) → Tern Models AG (third_party); "
+        "a registered one cannot change: publishing is refused until it has an id of its own"
+    )
+
+
+def test_classes_come_and_stay():
+    """A class that is left out stays registered; words come from the document that has them."""
+    found = lines(
+        ('[data_classes."message.group"]', '[data_classes."message.circle"]'),
+        ("messages in groups that you are a member of", "messages in your circles"),
+    )
+    assert [line for line in found if line.startswith("changed: data class")] == [
+        "changed: data class “messages in your circles” is new",
+        (
+            "changed: data class “messages in groups that you are a member of” is left out; "
+            "it stays registered"
+        ),
+    ]
+
+
+def test_what_is_declared_sensitive_stays_so():
+    """A class declared sensitive needs an explicit yes; taking it back changes no rule."""
+    plain = parse(NORTHMAIL)
+    declared = given_later(plain, sensitive={"post.public": ["pay", "health"]})
+    found = compare(plain, declared)
+    assert {(r.direction, r.before, r.after) for r in found.rules} >= {
+        (Direction.TIGHTER, "grant", "explicit_grant"),
+        (Direction.TIGHTER, "notice", "explicit_grant"),
+    }
+    assert found.lines()[-3:-2] == [
+        "tighter: data class “your public posts” is declared sensitive: health, pay"
+    ]
+    back = compare(declared, given_later(plain, sensitive={"post.public": ["pay"]}))
+    assert back.cells[Direction.UNCHANGED] == sum(back.cells.values())
+    assert back.lines()[1] == (
+        "changed: data class “your public posts” is no longer declared sensitive (health), "
+        "but stays so"
+    )
+
+
+def test_a_withdrawal_that_reaches_less_is_looser():
+    """What an opt-out reaches, and how soon; a document without the table reaches nothing."""
+    plain = given_later(parse(NORTHMAIL), withdrawal=None)
+
+    def reaching(days, *reaches):
+        return given_later(plain, withdrawal=SimpleNamespace(reaches=reaches, days=days))
+
+    def said(old, new):
+        return [(c.direction, c.sentence) for c in compare(old, new).others]
+
+    assert said(plain, reaching(30, "models", "releases")) == [
+        (Direction.TIGHTER, "a withdrawal now reaches models"),
+        (Direction.TIGHTER, "a withdrawal now reaches releases"),
+    ]
+    assert said(reaching(30, "models", "releases"), reaching(60, "releases", "logs")) == [
+        (Direction.TIGHTER, "a withdrawal now reaches logs"),
+        (Direction.LOOSER, "a withdrawal no longer reaches models"),
+        (Direction.LOOSER, "a withdrawal is carried out within 30 days → 60 days"),
+    ]
+    assert said(reaching(60, "models"), reaching(7, "models")) == [
+        (Direction.TIGHTER, "a withdrawal is carried out within 60 days → 7 days"),
+    ]
+
+
+# ── how lists are worded ────────────────────────────────────────────────────────────────────
+
+EU = (
+    *("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU"),
+    *("IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"),
+)
+
+
+def simple(clauses=(), *, places=("US",), contracts=(), recipients=("own",), classes=("a",)):
+    """Return a small document."""
+    return replace(
+        NEUTRAL,
+        clauses=(Clause("all", Level.GRANT), *clauses),
+        ages=dict.fromkeys(places, 0),
+        contracts=dict.fromkeys(contracts, ()),
+        recipients={r: Recipient(r, r.title(), RecipientClass.CONTROLLER) for r in recipients},
+        data_classes={c: {"de": f"Worte von {c}"} for c in classes},
+        purposes={},
+        settings={},
+    )
+
+
+def worded(
+    *, level=Level.NEVER, places=("US",), contracts=(), classes=("a",), under=("*",), **narrow
+):
+    """Return what is said when one clause is added, without its levels and its beginning."""
+    keys = {"places": places, "contracts": contracts, "classes": classes}
+    clause = Clause("new", level, contracts=under, **narrow)
+    found = compare(simple(**keys), simple([clause], **keys)).lines()
+    (line,) = [line for line in found if line.startswith("tighter: ")]
+    return line.removeprefix("tighter: ").removesuffix(": a yes → never")
+
+
+@pytest.mark.parametrize(
+    ("places", "covered", "words"),
+    [
+        (["US", "DE"], ["US", "DE"], ""),
+        (["US", "DE"], ["DE"], ", in DE"),
+        (["US", "DE", "FR"], ["DE", "FR"], ", in 2 places (DE, FR)"),
+        ([*EU, "US"], EU, ", in every place but US"),
+        ([*EU, "US", "CH", "GB", "CA", "IN"], EU, ", in 27 places (EU)"),
+        (
+            [*EU, "IS", "LI", "NO", "US", "CH", "GB", "CA", "IN"],
+            [*EU, "IS", "LI", "NO", "CH"],
+            ", in every place but CA, GB, IN and US",
+        ),
+        (
+            [*EU, "IS", "LI", "NO", "US", "CH", "GB", "CA", "IN", "BR"],
+            [*EU, "IS", "LI", "NO", "CH"],
+            ", in 31 places (EEA, CH)",
+        ),
+        ([*EU, "IS", "US", "CA", "IN", "BR", "JP"], [*EU, "IS"], ", in 28 places (EU, IS)"),
+    ],
+)
+def test_places_are_called_by_their_region(places, covered, words):
+    """Regions stand for all their countries; where few are excepted, those are named."""
+    said = worded(places=places, jurisdictions=tuple(covered))
+    assert said == f"“Worte von a” for every purpose to Own{words}"
+
+
+@pytest.mark.parametrize(
+    ("covered", "words"),
+    [
+        (("*",), ""),
+        (("k1",), ", with contract k1"),
+        (("k1", "k2"), ", with contract k1 or k2"),
+        (("k1", "k2", "k3"), ", with any contract"),
+    ],
+)
+def test_contracts_are_named_where_they_matter(covered, words):
+    """A clause for some contracts says which; one for all says nothing of the kind."""
+    said = worded(contracts=("k1", "k2", "k3"), under=covered)
+    assert said == f"“Worte von a” for every purpose to Own{words}"
+
+
+@pytest.mark.parametrize(
+    ("forbidding", "words"),
+    [
+        (("k1",), ", with any contract but k1, or none"),
+        (("k1", "k2"), ", with contract k3, or none"),
+        (("k1", "k2", "k3"), ", without a contract"),
+    ],
+)
+def test_exceptions_by_contract_are_said(forbidding, words):
+    """Where some contracts forbid already, a new prohibition is news for the others."""
+    never = (Clause("secret", Level.NEVER),)
+    contracts = dict.fromkeys(("k1", "k2", "k3"), ()) | dict.fromkeys(forbidding, never)
+    old, new = (
+        replace(simple(clauses), contracts=contracts)
+        for clauses in ((), [Clause("new", Level.NEVER)])
+    )
+    assert compare(old, new).lines()[1] == (
+        f"tighter: “Worte von a” for every purpose to Own{words}: a yes → never"
+    )
+
+
+@pytest.mark.parametrize(
+    ("covered", "words"),
+    [
+        ("abcdefg", "every data class"),
+        ("abcde", "every data class but “Worte von f” and “Worte von g”"),
+        ("abcdef", "every data class but “Worte von g”"),
+        ("ab", "“Worte von a” and “Worte von b”"),
+        ("abc", "“Worte von a”, “Worte von b” and “Worte von c”"),
+    ],
+)
+def test_long_lists_are_said_by_what_they_leave_out(covered, words):
+    """Few are named, nearly all are said by the exceptions; other languages serve if need be."""
+    said = worded(classes=tuple("abcdefg"), data_classes=tuple(covered))
+    assert said == f"{words} for every purpose to Own"
+
+
+def test_a_long_list_with_many_exceptions_is_written_out():
+    """With more than four on either side, every name stands there."""
+    said = worded(classes=tuple("abcdefghijkl"), data_classes=tuple("abcdef"))
+    assert said.startswith("“Worte von a”, “Worte von b”")
+    assert said.endswith("“Worte von e” and “Worte von f” for every purpose to Own")
+
+
+def test_a_level_that_rises_to_a_notice_is_said():
+    """Nothing and a notice are two levels, for purposes that are not training."""
+    old, new = simple(), simple()
+    nothing, notice = (
+        replace(d, clauses=(Clause("all", level),))
+        for d, level in ((old, Level.NOTHING), (new, Level.NOTICE))
+    )
+    assert compare(nothing, notice).lines()[1] == (
+        "tighter: “Worte von a” for evaluate, infer and improve.product to Own: "
+        "nothing is needed → a notice"
+    )
+
+
+# ── edges ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("nothing", ["ages", "recipients", "data_classes"])
+def test_where_there_is_nothing_nothing_is_said(nothing):
+    """A document without places, recipients or classes has no cell: no rule, and no error."""
+    empty = replace(simple(), **{nothing: {}})
+    found = compare(empty, empty)
+    assert found.rules == ()
+    assert found.lines()[-1] == unchanged(0, 0)
+
+
+def test_a_clause_that_cannot_be_read_forbids():
+    """A clause without a level asks for what nobody can give."""
+    assert worded(level=None) == "“Worte von a” for every purpose to Own"
+
+
+def test_words_that_come_or_go_are_said():
+    """A language that is added or dropped is a change of words."""
+    one = simple()
+    other = replace(one, data_classes={"a": {"en": "words of a"}})
+    assert [c.sentence for c in compare(one, other).others] == [
+        "data class a is called otherwise in 'de': “Worte von a” → no words",
+        "data class a is called otherwise in 'en': no words → “words of a”",
+    ]
+
+
+def test_a_setting_that_cannot_be_rendered_is_an_error():
+    """Without words no text can be compared: `check` finds that before."""
+    asking = Setting("s", "S", ("evaluate",), ("a",), ("own",))
+    with pytest.raises(PolicyError, match="'evaluate' has no text"):
+        compare(simple(), replace(simple(), settings={"s": asking}))
+
+
+def test_the_record_says_the_same_as_json():
+    """Every rule with its scope, the unchanged included; periods as dates."""
+    new = NORTHMAIL.replace("to = 2024-01-01T00:00:00Z", "to = 2025-01-01").replace(
+        "lead_days = 30", "lead_days = 31"
+    )
+    found = compare(parse(NORTHMAIL), parse(new))
+    record = json.loads(json.dumps(found.record()))
+    assert (record["old"], record["new"]) == ("2024-09", "2024-09")
+    assert record["cells"] == {"looser": 0, "tighter": 36, "unchanged": 3204}
+    first, *rest = record["rules"]
+    assert first == {
+        "direction": "tighter",
+        "about": "rule",
+        "sentence": found.rules[0].sentence,
+        "before": "grant",
+        "after": "never",
+        "scope": {
+            "data_classes": ["message.direct.inmail", "message.group"],
+            "purposes": ["train.generative", "train.ranking", "train.safety"],
+            "recipients": ["tern"],
+            "places": ["US", "US-AL", "US-CA"],
+            "contracts": [None, "free"],
+            "periods": [{"from": "2024-01-01", "to": "2025-01-01"}],
+        },
+    }
+    assert {rule["direction"] for rule in rest} == {"unchanged"}
+    assert all(rule["sentence"].split(": ")[-1].startswith("still ") for rule in rest)
+    periods = [p for rule in rest for p in rule["scope"]["periods"]]
+    assert {} in periods
+    assert {"to": "2023-01-01"} in periods
+    assert {"from": "2025-01-01"} in periods
+    assert record["others"] == [
+        {
+            "direction": "tighter",
+            "about": "lead",
+            "sentence": "lead time: 30 days → 31 days",
+            "before": 30,
+            "after": 31,
+        }
+    ]
+
+
+def test_the_last_line_says_from_when_on():
+    """Where rules change, the last line says what they mean for what was made before."""
+    last = compare(simple(), simple([Clause("new", Level.NEVER)])).lines()[-1]
+    assert last.startswith("From when on: what is tighter holds for everything from publication on")

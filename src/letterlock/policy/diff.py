@@ -165,8 +165,10 @@ class Diff:
 _OF_RULES: Final = (Direction.LOOSER, Direction.TIGHTER, Direction.UNCHANGED)
 
 _WHEN: Final = (
-    "What is looser reaches only what is made after the version is in force for a person; what is "
-    "tighter holds for everything from its publication on."
+    "From when on: what is tighter holds for everything from publication on. What is looser leaves "
+    "what was made before under the old rules too; of what is made later, clauses of the policy "
+    "loosen for a person once the version is in force for them, but the regional table, contracts "
+    "and new names count from publication on."
 )
 
 
@@ -352,10 +354,10 @@ def _scopes(before: _Side, after: _Side, whole: Scope) -> Iterator[tuple[Scope, 
         groups.append(grouped)
     boxes = {(int(code), *(1 << n for n in at)) for at, code in np.ndenumerate(codes)}
     for code, *sets in _joined_boxes(boxes, len(groups)):
-        parts = [
-            tuple(v for v in axis if any(v in g for n, g in enumerate(group) if bits >> n & 1))
-            for axis, group, bits in zip(whole.axes(), groups, sets, strict=True)
-        ]
+        parts = []
+        for axis, group, bits in zip(whole.axes(), groups, sets, strict=True):
+            chosen = {each for n, members in enumerate(group) if bits >> n & 1 for each in members}
+            parts.append(tuple(each for each in axis if each in chosen))
         yield Scope(*parts), Level(code // len(Level)), Level(code % len(Level))
 
 
@@ -486,7 +488,7 @@ def _and(things: Iterable[str], word: str = "and") -> str:
 
 
 def _places(names: Sequence[str], whole: Sequence[str]) -> str:
-    """Say where; places that make up a region are called by its name."""
+    """Say where."""
     missing = [place for place in whole if place not in names]
     if not missing:
         return ""
@@ -494,12 +496,17 @@ def _places(names: Sequence[str], whole: Sequence[str]) -> str:
         return f"in {names[0]}"
     if len(missing) <= _FEW < len(names):
         return f"in every place but {_and(missing)}"
-    left, called = set(names), []
+    return f"in {len(names)} places ({', '.join(_regions(names))})"
+
+
+def _regions(places: Iterable[str]) -> list[str]:
+    """List places, those that make up a region by its name."""
+    left, called = set(places), []
     for name, members in _GROUPS.items():
         if members <= left:
             called.append(name)
             left -= members
-    return f"in {len(names)} places ({', '.join([*called, *sorted(left)])})"
+    return called + sorted(left)
 
 
 def _contracts(names: Sequence[str | None], whole: Sequence[str | None]) -> str:
@@ -528,8 +535,8 @@ def _periods(periods: Sequence[Span], whole: Sequence[Span]) -> str:
 def _period(span: Span) -> str:
     if span.start == BEGINNING:
         return f"before {text_of(span.end)}"
-    until = "" if span.end == END else f" and before {text_of(span.end)}"
-    return f"from {text_of(span.start)} on{until}"
+    until = "on" if span.end == END else f"and before {text_of(span.end)}"
+    return f"from {text_of(span.start)} {until}"
 
 
 def _period_record(span: Span) -> dict[str, str]:
@@ -548,16 +555,17 @@ def _others(old: Document, new: Document, speech: _Speech) -> Iterator[Change]:
     yield from _ages(old, new)
     yield from _recipients(old, new)
     yield from _classes(old, new, speech)
-    kinds = (("place", old.ages, new.ages), ("contract", old.contracts, new.contracts))
-    for about, was, will_be in kinds:
-        gone = {
-            "place": "is not in the regional table any more, so nothing may go",
-            "contract": "is left out; its published terms stand",
-        }[about]
-        for name in sorted(set(will_be) - set(was)):
-            yield Change(Direction.CHANGED, about, f"{about} {name} is new", None, name)
-        for name in sorted(set(was) - set(will_be)):
-            yield Change(Direction.CHANGED, about, f"{about} {name} {gone}", name)
+    if more := _regions(set(new.ages) - set(old.ages)):
+        sentence = f"new in the regional table: {', '.join(more)}"
+        yield Change(Direction.CHANGED, "place", sentence, None, more)
+    if less := _regions(set(old.ages) - set(new.ages)):
+        sentence = f"not in the regional table any more, so that nothing may go: {', '.join(less)}"
+        yield Change(Direction.CHANGED, "place", sentence, less)
+    for name in sorted(set(new.contracts) - set(old.contracts)):
+        yield Change(Direction.CHANGED, "contract", f"contract {name} is new", None, name)
+    for name in sorted(set(old.contracts) - set(new.contracts)):
+        sentence = f"contract {name} is left out; the terms it has go on"
+        yield Change(Direction.CHANGED, "contract", sentence, name)
     yield from _words("purpose", old.purposes, new.purposes)
     yield from _words("data class", old.data_classes, new.data_classes)
     yield from _settings(old, new)
@@ -593,7 +601,7 @@ def _ages(old: Document, new: Document) -> Iterator[Change]:
         if was != will_be:
             found.setdefault((was, will_be), []).append(place)
     for (was, will_be), places in found.items():
-        sentence = f"age of adulthood in {_and(places)}: {was} → {will_be}"
+        sentence = f"age of adulthood in {_and(_regions(places))}: {was} → {will_be}"
         yield Change(_direction(will_be - was), "age", sentence, was, will_be)
 
 
@@ -606,7 +614,8 @@ def _recipients(old: Document, new: Document) -> Iterator[Change]:
     for name in sorted({**old.recipients, **new.recipients}):
         was, will_be = old.recipients.get(name), new.recipients.get(name)
         if was is None and will_be is not None:
-            sentence = f"recipient {whole(will_be)} is new"
+            sentence = f"recipient {whole(will_be)} is new; clauses for its class speak of it from "
+            sentence += "publication on"
         elif was is not None and will_be is None:
             sentence = f"recipient {whole(was)} is left out; it stays registered, and clauses for "
             sentence += "its class go on speaking of it"
