@@ -347,10 +347,10 @@ def _scopes(before: _Side, after: _Side, whole: Scope) -> Iterator[tuple[Scope, 
         if not same:
             slices.append(codes)
         same.append(period)
-    codes, groups = np.stack(slices, axis=-1), list[list[list[Any]]]()
     named: list[list[list[Any]]] = [[[each] for each in axis] for axis in whole.axes()[:-1]]
-    for axis, values in enumerate([*named, list(periods.values())]):
-        codes, grouped = _grouped(codes, axis, values)
+    codes, groups = np.stack(slices, axis=-1), list[list[list[Any]]]()
+    for n, values in enumerate([*named, list(periods.values())]):
+        codes, grouped = _grouped(codes, n, values)
         groups.append(grouped)
     boxes = {(int(code), *(1 << n for n in at)) for at, code in np.ndenumerate(codes)}
     for code, *sets in _joined_boxes(boxes, len(groups)):
