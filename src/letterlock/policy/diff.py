@@ -273,7 +273,7 @@ def _levels(side: _Side, whole: Scope, period: Span) -> _Levels:
     everywhere = np.ones(len(whole.contracts), bool)
     for clause in side.clauses:
         _raise(found, clause, side, whole, period, everywhere)
-    found[found < 0] = Level.NEVER
+    found[found < 0] = Level.NEVER  # also for whoever is not registered: no clause reaches them
     for clause in side.region_clauses:
         _raise(found, clause, side, whole, period, everywhere)
     for n, contract in enumerate(whole.contracts):
@@ -287,7 +287,6 @@ def _levels(side: _Side, whole: Scope, period: Span) -> _Levels:
     explicit = _mask(bool(side.data_classes.get(name)) for name in whole.data_classes)
     found[explicit] = np.maximum(found[explicit], Level.EXPLICIT_GRANT)
     found[_mask(name not in side.data_classes for name in whole.data_classes)] = Level.NEVER
-    found[:, :, _mask(name not in side.recipients for name in whole.recipients)] = Level.NEVER
     found[:, :, :, _mask(place not in side.ages for place in whole.places)] = Level.NEVER
     return found
 
