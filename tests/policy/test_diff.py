@@ -45,6 +45,7 @@ from letterlock.domain import (
     time_of,
 )
 from letterlock.errors import PolicyError, UsageError
+from letterlock.policy import diff
 from letterlock.policy.clauses import matching, strictest
 from letterlock.policy.decide import decide
 from letterlock.policy.diff import Direction, compare
@@ -896,6 +897,15 @@ def test_a_setting_that_cannot_be_rendered_is_an_error():
     asking = Setting("s", "S", ("evaluate",), ("a",), ("own",))
     with pytest.raises(PolicyError, match="'evaluate' has no text"):
         compare(simple(), replace(simple(), settings={"s": asking}))
+
+
+@pytest.mark.parametrize("bound", ["MAX_CELLS", "MAX_GROUPS"])
+def test_more_than_can_be_compared_is_an_error(monkeypatch, bound):
+    """Documents that would take hours or all memory are refused instead."""
+    monkeypatch.setattr(diff, bound, 1)
+    evaluating = Clause("new", Level.NEVER, purposes=("evaluate",))
+    with pytest.raises(PolicyError, match="cases apart; 1 can be compared"):
+        compare(simple(), simple([evaluating]))
 
 
 def test_the_record_says_the_same_as_json():

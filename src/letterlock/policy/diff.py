@@ -41,9 +41,16 @@ from letterlock.domain import (
     is_training,
     text_of,
 )
+from letterlock.errors import PolicyError
 from letterlock.policy.clauses import covers_place
 from letterlock.policy.document import Document
 from letterlock.policy.texts import Words, text_hash
+
+MAX_CELLS: Final = 1 << 26
+"""Cells that can be compared: 250 places, 50 classes, 20 recipients, 4 contracts make 7,500,000."""
+
+MAX_GROUPS: Final = 1 << 20
+"""Cells that can be joined, once what is alike in every way is taken together."""
 
 
 class Direction(StrEnum):
@@ -175,7 +182,8 @@ _WHEN: Final = (
 def compare(old: Document, new: Document) -> Diff:
     """Say what changes for people when `new` is published after `old`.
 
-    Raises PolicyError if the text of a setting cannot be rendered (`check` finds that).
+    Raises PolicyError if the text of a setting cannot be rendered (`check` finds that), or if there
+    is more to compare than can be: no policy that people could read has so much.
     """
     before = _side(old, None)
     after = _side(new, before)
@@ -338,6 +346,7 @@ def _scopes(before: _Side, after: _Side, whole: Scope) -> Iterator[tuple[Scope, 
     """Yield scopes that together hold every cell once, with the levels before and after."""
     if not all(whole.axes()):  # nobody, nowhere or nothing: no cell at all
         return
+    _bound(prod(map(len, whole.axes())), MAX_CELLS)
     periods: dict[bytes, list[Span]] = {}
     slices = []
     for period in whole.periods:
@@ -351,6 +360,7 @@ def _scopes(before: _Side, after: _Side, whole: Scope) -> Iterator[tuple[Scope, 
     for n, values in enumerate([*named, list(periods.values())]):
         codes, grouped = _grouped(codes, n, values)
         groups.append(grouped)
+    _bound(codes.size, MAX_GROUPS)
     boxes = {(int(code), *(1 << n for n in at)) for at, code in np.ndenumerate(codes)}
     for code, *sets in _joined_boxes(boxes, len(groups)):
         parts = []
@@ -358,6 +368,12 @@ def _scopes(before: _Side, after: _Side, whole: Scope) -> Iterator[tuple[Scope, 
             chosen = {each for n, members in enumerate(group) if bits >> n & 1 for each in members}
             parts.append(tuple(each for each in axis if each in chosen))
         yield Scope(*parts), Level(code // len(Level)), Level(code % len(Level))
+
+
+def _bound(size: int, most: int) -> None:
+    """Raise PolicyError for more than can be compared in reasonable time."""
+    if size > most:
+        raise PolicyError(f"these documents tell {size:,} cases apart; {most:,} can be compared")
 
 
 def _grouped(codes: _Levels, axis: int, values: list[list[Any]]) -> tuple[_Levels, list[list[Any]]]:
