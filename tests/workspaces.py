@@ -663,9 +663,9 @@ def live(folder: Path, world: World) -> Gate:
 def renamed(world: World, drawer: Drawer) -> World:
     """Give a world's people the names that the table has for them."""
     drafts = []
-    for t, draft in world.drafts:
-        body = dict(draft.body)
+    for t, said in world.drafts:
+        body = dict(said.body)
         if "subject" in body:
             body["subject"] = drawer.name(int(body["subject"][1:]))
-        drafts.append((t, Draft(draft.kind, body)))
+        drafts.append((t, Draft(said.kind, body)))
     return World(drafts, [], world.as_of, [drawer.name(n) for n in range(SUBJECTS)])

@@ -148,7 +148,7 @@ recipients = ["third_party"]
 
 def parse(text):
     """Read a document from the text of its policy.toml."""
-    return read(text.encode(), "policy.toml")
+    return read({"policy.toml": text.encode()}, "policy")
 
 
 NEUTRAL = parse(NORTHMAIL)

@@ -24,9 +24,11 @@ from letterlock.cli.options import (
 )
 from letterlock.errors import InputError
 from letterlock.gate.policies import publishable, to_sign
+from letterlock.policy.diff import compare
 from letterlock.policy.document import check as check_document
 from letterlock.policy.document import read as read_document
 from letterlock.policy.draft import draft
+from letterlock.policy.signals import current, signals
 from letterlock.sources.folder import policy_files, write_new
 
 SIGNATURES = "signatures"
@@ -64,6 +66,50 @@ def policy_draft(folder: Folder) -> None:
 def vars_of(finding: object) -> dict[str, object]:
     """Return the fields of a finding."""
     return {name: getattr(finding, name) for name in finding.__slots__}  # type: ignore[attr-defined]
+
+
+@app.command("diff")
+def policy_diff(
+    old: Annotated[Path, typer.Argument(help="The folder of the version before.")],
+    new: Annotated[Path, typer.Argument(help="The folder of the version to come.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Say in plain words what a new version makes looser, tighter, or leaves as it is."""
+    before, after = (read_document(policy_files(folder), str(folder)) for folder in (old, new))
+    found = compare(before, after)
+    if as_json:
+        show.as_json(found.record())
+    else:
+        for line in found.lines():
+            show.OUT.print(line, markup=False)
+
+
+@app.command("signals")
+def policy_signals(
+    *,
+    out: Annotated[Path | None, typer.Option(help="Write the files into this new folder.")] = None,
+    address: Annotated[str, typer.Option(help="Where your policy can be read: https://…")] = "",
+    workspace: Workspace = HERE,
+    now: Now = None,
+    as_json: Json = False,
+) -> None:
+    """Say what to publish for machines: GPC, AIPREF and TDMRep, from the policy in force."""
+    found = signals(current(gate_of(workspace, now).rules()), address)
+    if out is not None:
+        for path, content in found.files.items():
+            place = out / path.lstrip("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_new(place, content.decode())
+    if as_json:
+        show.as_json(found.record())
+        return
+    for header in found.headers:
+        show.OUT.print(f"header      {header}", markup=False)
+    for line in found.robots:
+        show.OUT.print(f"robots.txt  {line}", markup=False)
+    for path, content in found.files.items():
+        show.OUT.print(f"{path}  {content.decode().strip()}", markup=False)
 
 
 @app.command("sign")

@@ -44,6 +44,7 @@ from letterlock.domain import (
 from letterlock.errors import PolicyError
 from letterlock.policy.clauses import covers_place
 from letterlock.policy.document import Document
+from letterlock.policy.places import GROUPS
 from letterlock.policy.texts import Words, text_hash
 
 MAX_CELLS: Final = 1 << 26
@@ -251,8 +252,7 @@ def _side(document: Document, before: _Side | None) -> _Side:
 
 def _sensitive(document: Document) -> dict[str, frozenset[str]]:
     """Return the categories that a document declares of whole data classes."""
-    declared: Mapping[str, Iterable[str]] = getattr(document, "sensitive", {})
-    return {name: frozenset(categories) for name, categories in declared.items()}
+    return {name: frozenset(found) for name, found in document.sensitive.items()}
 
 
 def _whole(before: _Side, after: _Side) -> Scope:
@@ -426,14 +426,6 @@ _LEVELS: Final[Mapping[Level, str]] = {
     Level.NEVER: "never",
 }
 
-# fmt: off
-_EU: Final = frozenset({
-    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU",
-    "IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
-})
-# fmt: on
-_GROUPS: Final = {"EEA": _EU | {"IS", "LI", "NO"}, "EU": _EU}
-
 _FEW: Final = 4
 
 
@@ -517,7 +509,8 @@ def _places(names: Sequence[str], whole: Sequence[str]) -> str:
 def _regions(places: Iterable[str]) -> list[str]:
     """List places, those that make up a region by its name."""
     left, called = set(places), []
-    for name, members in _GROUPS.items():
+    for name in ("EEA", "EU"):
+        members = set(GROUPS[name])
         if members <= left:
             called.append(name)
             left -= members
@@ -595,7 +588,7 @@ def _days(about: str, called: str, was: int, will_be: int) -> Iterator[Change]:
 
 def _withdrawal(old: Document, new: Document) -> Iterator[Change]:
     """Compare what an opt-out reaches, and within how many days."""
-    was, will_be = (getattr(each, "withdrawal", None) for each in (old, new))
+    was, will_be = old.withdrawal, new.withdrawal
     reached = frozenset(was.reaches if was else ())
     reaches = frozenset(will_be.reaches if will_be else ())
     for each in sorted(reached ^ reaches):
