@@ -222,7 +222,10 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class PolicyVersion:
-    """One published version; `texts` maps (setting, language) to the hash of the text shown."""
+    """One published version; `texts` maps (setting, language) to the hash of the text shown.
+
+    `sensitive` maps a data class to the categories declared of it as a whole.
+    """
 
     version: str
     index: int
@@ -234,6 +237,7 @@ class PolicyVersion:
     settings: Mapping[str, Setting] = field(default_factory=dict)
     texts: Mapping[tuple[str, str], str] = field(default_factory=dict)
     document: str = ""
+    sensitive: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +351,8 @@ class Subject:
 class Rulebook:
     """What holds for everyone as of `as_of`: few things, always folded one by one.
 
-    `policies` in order of publication; `data_classes` maps a class to the index that registered it.
+    `policies` in order of publication; `data_classes` maps a class to the index that registered it;
+    `sensitive` maps a class to every category that any of `policies` declares of it.
     """
 
     as_of: Time
@@ -357,6 +362,7 @@ class Rulebook:
     contracts: Mapping[str, tuple[Terms, ...]]
     regions: tuple[RegionTable, ...]
     holds: tuple[Hold, ...]
+    sensitive: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,7 +256,7 @@ def _line(reader: _Reader, act: Act, event: Event, text: str) -> Line:
     reader.done()
     if refusal and (earlier or explicit or categories or expires != END):
         raise InputError(f"{reader.what}: a refusal has no expiry, category or earlier period")
-    if not refusal and ANY in (purpose, recipient):
+    if not refusal and (ANY in (purpose, recipient) or recipient in list(RecipientClass)):
         raise InputError(f"{reader.what}: a grant names one purpose and one recipient")
     return Line(
         act, purpose, pattern, recipient, span, event.time, event.index,
@@ -375,6 +375,7 @@ class _Rules:
     regions: list[RegionTable] = field(default_factory=list)
     holds: dict[str, Hold] = field(default_factory=dict)
     locked: set[str] = field(default_factory=set)
+    sensitive: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
 def _policy(rules: _Rules, body: _Reader, event: Event, *, strict: bool) -> None:
@@ -389,7 +390,7 @@ def _policy(rules: _Rules, body: _Reader, event: Event, *, strict: bool) -> None
     version = PolicyVersion(
         body.text("version"), event.index, event.time, body.take("effective_at", int),
         body.take("window", int), _clauses(body, strict=strict), body.strings("data_classes"),
-        settings, texts, body.take("document", str, ""),
+        settings, texts, body.take("document", str, ""), sensitive=_sensitive(body),
     )  # fmt: skip
     if any(v.version == version.version for v in rules.policies):
         raise InputError(f"policy version {version.version} is already published")
@@ -398,6 +399,14 @@ def _policy(rules: _Rules, body: _Reader, event: Event, *, strict: bool) -> None
     rules.policies.append(version)
     for data_class in version.data_classes:
         rules.data_classes.setdefault(data_class, event.index)
+    for data_class, categories in version.sensitive.items():  # for ever: no version takes any back
+        rules.sensitive[data_class] = rules.sensitive.get(data_class, frozenset()) | categories
+
+
+def _sensitive(body: _Reader) -> dict[str, frozenset[str]]:
+    """Read the categories that a version declares of whole data classes."""
+    declared = _Reader(body.take("sensitive", Mapping, {}), f"{body.what}: sensitive")
+    return {name: frozenset(declared.strings(name)) for name in list(declared.left)}
 
 
 def _setting(name: str, scope: object) -> Setting:
@@ -493,7 +502,7 @@ def fold_rules(events: Iterable[Event], as_of: Time, *, admit: Event | None = No
                 body.done()
     return Rulebook(
         as_of, rules.recipients, tuple(rules.policies), rules.data_classes,
-        rules.contracts, tuple(rules.regions), tuple(rules.holds.values()),
+        rules.contracts, tuple(rules.regions), tuple(rules.holds.values()), rules.sensitive,
     )  # fmt: skip
 
 
