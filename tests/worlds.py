@@ -62,6 +62,8 @@ class Maker:
     def __init__(self, seed: int, *, people: int = 6, items: int = 40) -> None:
         """Prepare to draw the world of `seed`."""
         self.rng = random.Random(seed)
+        # (Of its own, so that what it draws changes nothing else about the world of a seed.)
+        self.other = random.Random(f"other {seed}")
         self.strange = self.rng.random() < 0.6
         self.world = World(people=[f"p{n}" for n in range(people)])
         self.count = items
@@ -137,6 +139,11 @@ class Maker:
             for _ in range(rng.choice([0, 0, 1, 2]))
         ]
         texts = TEXTS if rng.random() < 0.8 else TEXTS[:1]
+        sensitive: dict[str, Any] = {}
+        if self.other.random() < 0.12:
+            some = self.other.sample(CLASSES, self.other.choice([1, 1, 2]))
+            sets = (["pay"], ["pay"], ["health"], ["pay", "health"], ["biometric"])
+            sensitive["sensitive"] = {name: self.other.choice(sets) for name in some}
         self.say(
             when,
             "policy.published",
@@ -146,6 +153,7 @@ class Maker:
             clauses=clauses,
             data_classes=list(CLASSES[: rng.choice([3] + [4] * 9)]),
             texts={"s": {"en": texts[0], "de": texts[-1]}},
+            **sensitive,
         )
 
     def everything(self) -> dict[str, Any]:
@@ -214,6 +222,8 @@ class Maker:
                 for key in ("purpose", "recipient"):
                     if rng.random() < 0.3:
                         line[key] = "*"
+                if self.other.random() < 0.2:
+                    line["recipient"] = self.other.choice(["controller", "affiliate", "third_party"])
                 if rng.random() < 0.15:
                     line |= self.span()
                 lines.append(line)

@@ -208,8 +208,10 @@ class _Question:
         )
         if not permitting:
             reasons |= {_UNANSWERED[r.act] for r in refusals}
-        if needed is Level.EXPLICIT_GRANT and not any(self._is_explicit(g) for g in permitting):
-            reasons.add(Reason.SENSITIVE)
+        if needed is Level.EXPLICIT_GRANT:
+            categories = self._categories(data_class)
+            if not any(_is_explicit(g, categories) for g in permitting):
+                reasons.add(Reason.SENSITIVE)
         if needed >= Level.GRANT and not permitting:
             if silent_then and not of_period:
                 reasons.add(Reason.NOT_FORESEEN_THEN)
@@ -248,8 +250,9 @@ class _Question:
 
         if is_training(self.purpose):
             yield Requirement("floor", Level.GRANT, "training needs a grant")
-        if self.item.categories is None or self.item.categories:
-            listed = ", ".join(sorted(self.item.categories or ())) or "unknown"
+        categories = self._categories(data_class)
+        if categories is None or categories:
+            listed = ", ".join(sorted(categories or ())) or "unknown"
             yield Requirement("floor", Level.EXPLICIT_GRANT, f"sensitive: {listed}")
 
     def _of_regions(
@@ -356,14 +359,25 @@ class _Question:
         )
 
     def _reaches(self, line: Line, data_class: str) -> bool:
-        """Say whether `line` speaks of this class, purpose and recipient, in whatever period."""
-        if line.act is Act.GRANT and self.rules.data_classes[data_class] >= line.index:
-            return False
+        """Say whether `line` speaks of this class, purpose and recipient, in whatever period.
+
+        A refusal reaches later classes too, and whoever it names by class of recipient.
+        """
+        recipients: tuple[str, ...] = (ANY, self.recipient.id, self.recipient.recipient_class.value)
+        if line.act is Act.GRANT:
+            if self.rules.data_classes[data_class] >= line.index:
+                return False
+            recipients = (self.recipient.id,)
         return (
             covers(line.pattern, data_class)
             and line.purpose in (ANY, self.purpose)
-            and line.recipient in (ANY, self.recipient.id)
+            and line.recipient in recipients
         )
+
+    def _categories(self, data_class: str) -> frozenset[str] | None:
+        """Return the item's categories and those of the class of the moment; None: not known."""
+        own = self.item.categories
+        return None if own is None else own | self.rules.sensitive.get(data_class, frozenset())
 
     def _text_counts(self, grant: Line) -> bool:
         """Say whether the text agreed to stands in every version since it was newest."""
@@ -373,22 +387,25 @@ class _Question:
         since = self.rules.policies[len(before) - 1 :]
         return all(grant.text in version.texts.values() for version in since)
 
-    def _is_explicit(self, grant: Line) -> bool:
-        """Say whether `grant` is explicit and lists every category of the item."""
-        categories = self.item.categories
-        return grant.explicit and categories is not None and categories <= grant.categories
-
 
 _UNANSWERED = {Act.OBJECT: Reason.OBJECTED, Act.WITHDRAW: Reason.WITHDRAWN}
 
 
+def _is_explicit(grant: Line, categories: frozenset[str] | None) -> bool:
+    """Say whether `grant` is explicit and lists every one of `categories`."""
+    return grant.explicit and categories is not None and categories <= grant.categories
+
+
 def _answers(grant: Line, refusal: Line) -> bool:
-    """Say whether `grant` is later than `refusal` and lies within its scope."""
+    """Say whether `grant` is later than `refusal` and lies within its scope.
+
+    Both reach the same request, so the one recipient that the grant names lies within whatever the
+    refusal names: that recipient, its class, or all.
+    """
     return (
         grant.index > refusal.index
         and within(grant.pattern, refusal.pattern)
         and within(grant.purpose, refusal.purpose)
-        and within(grant.recipient, refusal.recipient)
         and grant.reach().lies_in(refusal.span)
     )
 

@@ -48,8 +48,9 @@ CHUNK: Final = 1 << 17
 class Kind(NamedTuple):
     """What an item's answer depends on apart from people and time.
 
-    `data_class` None: not known (a quote), so the strictest of all classes. `categories` None: its
-    sensitivity is not known. `undated`: a quote of unknown time, so the strictest of all the past.
+    `data_class` None: not known (a quote), so the strictest of all classes. `categories`: the
+    item's own, to which the plan adds those of the class; None: its sensitivity is not known.
+    `undated`: a quote of unknown time, so the strictest of all the past.
     """
 
     data_class: str | None
@@ -347,7 +348,9 @@ class _Fold:
         member = cells.member[split]
         weighed: dict[tuple[str, frozenset[str] | None], Bytes] = {}
 
-        def reasons(data_class: str, categories: frozenset[str] | None) -> Bytes:
+        def reasons(data_class: str, own: frozenset[str] | None) -> Bytes:
+            of_class = self._rules.sensitive.get(data_class, frozenset())
+            categories = None if own is None else own | of_class
             key = (data_class, categories)
             if key not in weighed:
                 asked = [self._ask(s, data_class, e) for s, e in distinct]
