@@ -207,7 +207,7 @@ class Maker:
     def choose(self, person: str, when: float, *, act: str = "", wide: bool = False) -> None:
         """Let a person choose."""
         rng = self.rng
-        act = act or rng.choice(["grant", "grant", "grant", "withdraw", "object"])
+        act = act or rng.choice(["grant"] * 3 + ["withdraw", "object"])
         grant = act == "grant"
         lines = []
         names = [name for name, _ in RECIPIENTS]
@@ -219,14 +219,7 @@ class Maker:
                 "recipient": recipient,
             }
             if not grant:
-                for key in ("purpose", "recipient"):
-                    if rng.random() < 0.3:
-                        line[key] = "*"
-                if self.other.random() < 0.2:
-                    line["recipient"] = self.other.choice(["controller", "affiliate", "third_party"])
-                if rng.random() < 0.15:
-                    line |= self.span()
-                lines.append(line)
+                lines.append(self.refused(line))
                 continue
             if rng.random() < 0.5:
                 line |= {
@@ -244,6 +237,14 @@ class Maker:
                 lines.append({**before, "earlier": True, **span})
         evidence = {"time": day(when), "channel": "web", "text": rng.choice(TEXTS)}
         self.say(when, "choice.made", subject=person, act=act, lines=lines, evidence=evidence)
+
+    def refused(self, line: dict[str, Any]) -> dict[str, Any]:
+        """Draw a refusal from a scope: often wider, of a class of recipients, or of a period."""
+        rng = self.rng
+        wide = {key: "*" for key in ("purpose", "recipient") if rng.random() < 0.3}
+        if self.other.random() < 0.2:
+            wide["recipient"] = self.other.choice(RECIPIENTS)[1]
+        return line | wide | (self.span() if rng.random() < 0.15 else {})
 
     def event(self, when: float) -> None:
         """Draw something that happens."""
