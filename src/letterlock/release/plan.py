@@ -770,6 +770,11 @@ def _objections(
 
 def _number(key: Ints) -> tuple[Ints, Ints]:
     """Number the distinct values: (a place where each occurs, the number of each element)."""
+    if len(key) and key.max() <= len(key):  # a table of what occurs is faster than hashing
+        place = np.full(key.max() + 1, -1)
+        place[key[::-1]] = np.arange(len(key))[::-1]
+        occurs = place >= 0
+        return place[occurs], (np.cumsum(occurs) - 1)[key]
     encoded = pa.array(key).dictionary_encode()
     number = encoded.indices.to_numpy().astype(np.int64)
     firsts = np.zeros(len(encoded.dictionary), np.int64)
@@ -870,7 +875,8 @@ class _Choices:
         member = lines.member[grant]
         answers = (lines.recorded[grant] > last_refusal[member]) & (depth[grant] >= deepest[member])
         which, cell = _ranges(first[grant], last[grant])
-        reached = np.where(answers, stage[grant], np.minimum(stage[grant], _LIVE))[which]
+        stages = stage[grant].astype(np.int64)  # of the type it is compared with: that is faster
+        reached = np.where(answers, stages, np.minimum(stages, _LIVE))[which]
         begins = np.cumsum(np.maximum(last[grant] - first[grant], 0))
         begins = np.concatenate([[0], begins])
         for g, lo, hi in _blocked(lines, grant, partial, depth, first, last):
