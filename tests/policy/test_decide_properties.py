@@ -380,6 +380,50 @@ def refusal_added(seed: int) -> Seen:
     return told.seen(narrowed(told.before, after))
 
 
+def refused_by_class(seed: int) -> Seen:
+    """Refuse a class of recipients: as if each recipient of the class had been refused."""
+    told = Told(seed)
+    names = dict(RECIPIENTS)
+    line: Body = {"recipient": names[told.request.recipient]}
+    if told.rng.random() < 0.3:
+        line["recipient"] = told.rng.choice([*names.values()])
+    if told.rng.random() < 0.5:
+        line["data_class"] = told.rng.choice(["message.*", "message.direct.*", "post.public"])
+    act, when = told.rng.choice(["withdraw", "object"]), told.some_time()
+    by_class = told.after(inserted(told.world.drafts, when, choice(told.person, act, line)))
+    each = [{**line, "recipient": name} for name, kind in RECIPIENTS if kind == line["recipient"]]
+    by_name = told.after(inserted(told.world.drafts, when, choice(told.person, act, *each)))
+    assert differing(by_class, by_name) == 0
+    assert not widened(told.before, by_class)
+    return told.seen(narrowed(told.before, by_class))
+
+
+def declared_sensitive(seed: int) -> Seen:
+    """Declare classes sensitive in any version: nothing widens, and later silence mends nothing.
+
+    In a later version instead of an earlier one it says the same, as of a T after both.
+    """
+    told = Told(seed)
+    rng, now = told.rng, told.world.as_of
+    places = [
+        n for n, (t, d) in enumerate(told.world.drafts) if d.kind == "policy.published" and t <= now
+    ]
+    added = {rng.choice(CLASSES): rng.choice([["pay"], ["health"], ["sex_life"]]) for _ in "12"}
+
+    def declared(place: int) -> list[Decision]:
+        drafts = list(told.world.drafts)
+        t, draft = drafts[place]
+        known = draft.body.get("sensitive", {})
+        union = {c: sorted({*known.get(c, ()), *added.get(c, ())}) for c in {*known, *added}}
+        drafts[place] = (t, Draft(draft.kind, {**draft.body, "sensitive": union}))
+        return told.after(drafts)
+
+    after = declared(rng.choice(places))
+    assert not widened(told.before, after)
+    assert differing(after, declared(rng.choice(places))) == 0
+    return told.seen(narrowed(told.before, after))
+
+
 def version_objected(seed: int) -> Seen:
     """Record an objection to a version more: nothing widens."""
     told = Told(seed)
@@ -748,6 +792,20 @@ def test_adding_a_clause_never_widens_except_to_silence(seed: int):
 def test_adding_a_withdrawal_or_an_objection_never_widens(seed: int):
     """A refusal more, of whatever scope and time, allows nothing more."""
     refusal_added(seed)
+
+
+@EXAMPLES
+@given(SEEDS)
+def test_refusing_a_class_of_recipients_is_refusing_each(seed: int):
+    """A refusal that names a class says of each of its recipients what naming them would."""
+    refused_by_class(seed)
+
+
+@EXAMPLES
+@given(SEEDS)
+def test_declaring_a_class_sensitive_never_widens(seed: int):
+    """It asks for more, in whichever version it stands, and for ever."""
+    declared_sensitive(seed)
 
 
 @EXAMPLES
