@@ -140,7 +140,7 @@ class Maker:
         ]
         texts = TEXTS if rng.random() < 0.8 else TEXTS[:1]
         sensitive: dict[str, Any] = {}
-        if self.other.random() < 0.12:
+        if self.other.random() < 0.3:
             some = self.other.sample(CLASSES, self.other.choice([1, 1, 2]))
             sets = (["pay"], ["pay"], ["health"], ["pay", "health"], ["biometric"])
             sensitive["sensitive"] = {name: self.other.choice(sets) for name in some}
@@ -230,6 +230,8 @@ class Maker:
                 line["expires"] = day(rng.choice([50, 80, 100, 150]))
             if not wide and rng.random() < 0.2:
                 line |= self.span()
+            if wide and self.other.random() < 0.25:
+                line |= {"explicit": True, "categories": ["pay", "health", "biometric"]}
             lines.append(line)
             if rng.random() < (0.9 if wide else 0.5):
                 before = {k: v for k, v in line.items() if k not in {"from", "to"}}
@@ -242,7 +244,7 @@ class Maker:
         """Draw a refusal from a scope: often wider, of a class of recipients, or of a period."""
         rng = self.rng
         wide = {key: "*" for key in ("purpose", "recipient") if rng.random() < 0.3}
-        if self.other.random() < 0.2:
+        if self.other.random() < 0.35:
             wide["recipient"] = self.other.choice(RECIPIENTS)[1]
         return line | wide | (self.span() if rng.random() < 0.15 else {})
 

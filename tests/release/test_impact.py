@@ -13,14 +13,22 @@ import numpy as np
 import pytest
 
 from columnar import pack, record
-from letterlock.domain import DAY, Item, Notice, Reason, Request, Rulebook, State
+from letterlock.domain import DAY, END, Item, Notice, Reason, Request, Rulebook, State
 from letterlock.ledger import Event, fold, fold_rules
 from letterlock.policy.decide import decide, recipient_of
 from letterlock.release.impact import Change, Count, impact
 from letterlock.release.kernel import Items
-from letterlock.release.plan import Columns, Kind, Noticed, Supposed, plans_of, read_columns
+from letterlock.release.plan import (
+    Columns,
+    Intervals,
+    Kind,
+    Noticed,
+    Supposed,
+    plans_of,
+    read_columns,
+)
 from letterlock.store.sqlite import SqliteStore
-from worlds import CLASSES, START, Maker, World, requests
+from worlds import CLASSES, START, Maker, World, day, requests
 
 
 class Rows:
@@ -157,6 +165,38 @@ def test_an_impact_is_written_as_json(tmp_path: Path):
     }
 
 
+def test_plans_of_two_times_are_those_of_each(tmp_path: Path):
+    """What comes into force between two Ts, or expires, is folded for the later of them only."""
+    kinds = [Kind(c, s) for c in (*CLASSES, None) for s in (frozenset(), frozenset({"pay"}))]
+    kinds += [kind._replace(undated=True) for kind in kinds]
+    differ = 0
+    for seed in range(16):
+        world = Maker(seed, people=12, items=1).make()
+        rules = fold(world.events(), day(60)).rules
+        later = replace(rules, as_of=day(90))
+        request = requests()[seed % 9]
+        one = (request.purpose, recipient_of(request, rules))
+        with closing(record(world, tmp_path / f"{seed}.sqlite")) as store:
+            columns = read(store, request, day(60), rules)
+            together = plans_of(columns, [Supposed(rules), Supposed(later)], *one, kinds)
+            alone = [plans_of(columns, [Supposed(r)], *one, kinds)[0] for r in (rules, later)]
+        for mine, theirs in zip(together, alone, strict=True):
+            assert mine.tables.keys() == theirs.tables.keys()
+            for kind, table in mine.tables.items():
+                assert rows(table, mine.rules.as_of) == rows(theirs.tables[kind], mine.rules.as_of)
+        pairs = ((t, alone[1].tables[kind]) for kind, t in alone[0].tables.items())
+        differ += any(rows(before, day(60)) != rows(after, day(60)) for before, after in pairs)
+    assert differ >= 3
+
+
+def rows(table: Intervals, until: int) -> list[tuple[int, int, int]]:
+    """Return (subject, start, reason) of every interval that begins by `until`."""
+    subject = np.repeat(np.arange(len(table.offsets) - 1), np.diff(table.offsets))
+    kept = table.start <= until
+    columns = (subject[kept], table.start[kept], table.reason[kept])
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
 def test_plans_of_one_reading_are_those_of_two(tmp_path: Path):
     """Columns read for every request give each the plan that columns of its own give."""
     maker = Maker(7, people=12, items=1)
@@ -176,8 +216,7 @@ def test_plans_of_one_reading_are_those_of_two(tmp_path: Path):
             for mine, theirs in pairs:
                 assert mine.tables.keys() == theirs.tables.keys()
                 for kind, table in mine.tables.items():
-                    assert table.start.tolist() == theirs.tables[kind].start.tolist()
-                    assert table.reason.tolist() == theirs.tables[kind].reason.tolist()
+                    assert rows(table, END) == rows(theirs.tables[kind], END)
         with pytest.raises(ValueError, match="another request"):
             plans_of(alone, supposed, *asked[0], kinds)
         earlier = Supposed(replace(rules, as_of=world.as_of - 1))
