@@ -140,7 +140,7 @@ class Maker:
         ]
         texts = TEXTS if rng.random() < 0.8 else TEXTS[:1]
         sensitive: dict[str, Any] = {}
-        if self.other.random() < 0.3:
+        if self.other.random() < 0.2:
             some = self.other.sample(CLASSES, self.other.choice([1, 1, 2]))
             sets = (["pay"], ["pay"], ["health"], ["pay", "health"], ["biometric"])
             sensitive["sensitive"] = {name: self.other.choice(sets) for name in some}
@@ -230,7 +230,7 @@ class Maker:
                 line["expires"] = day(rng.choice([50, 80, 100, 150]))
             if not wide and rng.random() < 0.2:
                 line |= self.span()
-            if wide and self.other.random() < 0.25:
+            if wide and self.other.random() < 0.5:
                 line |= {"explicit": True, "categories": ["pay", "health", "biometric"]}
             lines.append(line)
             if rng.random() < (0.9 if wide else 0.5):

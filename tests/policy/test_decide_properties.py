@@ -36,7 +36,7 @@ from letterlock.ledger import Draft, fold
 from letterlock.policy.decide import Decision, decide, facts_at, turning_points, versions_at
 from worlds import CLASSES, RECIPIENTS, TEXTS, Maker, World, day, requests, spoil
 
-EVERYTHING: Mapping[str, Any] = {"explicit": True, "categories": ["pay", "health"]}
+EVERYTHING: Mapping[str, Any] = {"explicit": True, "categories": ["pay", "health", "biometric"]}
 Body = dict[str, Any]
 Drafts = list[tuple[Time, Draft]]
 
@@ -409,7 +409,7 @@ def declared_sensitive(seed: int) -> Seen:
     places = [
         n for n, (t, d) in enumerate(told.world.drafts) if d.kind == "policy.published" and t <= now
     ]
-    added = {rng.choice(CLASSES): rng.choice([["pay"], ["health"], ["sex_life"]]) for _ in "12"}
+    added = {rng.choice(CLASSES): rng.choice([["pay"], ["sex_life"], ["sex_life"]]) for _ in "12"}
 
     def declared(place: int) -> list[Decision]:
         drafts = list(told.world.drafts)

@@ -98,11 +98,14 @@ def decide(request: Request, item: Item, state: State) -> Decision:
     Raises UsageError for a purpose or recipient that is not registered.
     """
     recipient = recipient_of(request, state.rules)
-    if not judgeable(item.data_class, item.created_at, state.rules):
+    data_class, at = item.data_class, item.created_at
+    if data_class is None or at is None or not judgeable(data_class, at, state.rules):
         return Decision(Reason.UNEVALUABLE, None)
     if not item.parties:
         return Decision(Reason.NO_PARTIES, None)
-    question = _Question(request.purpose, recipient, item, state.rules)
+    question = _Question(
+        request.purpose, recipient, data_class, at, item.categories, state.rules
+    )  # fmt: skip
     answers = tuple(question.ask(p, state.subjects.get(p.subject or "")) for p in item.parties)
     denials = [(a.reason, a.party.role) for a in answers if a.reason is not None]
     reason, role = min(denials, default=(None, None))
@@ -120,10 +123,10 @@ def recipient_of(request: Request, rules: Rulebook) -> Recipient:
     return rules.recipients[request.recipient]
 
 
-def judgeable(data_class: str | None, created_at: Time | None, rules: Rulebook) -> bool:
-    """Say whether class and date are known, the date not after T."""
-    known = data_class in rules.data_classes and created_at is not None
-    return known and BEGINNING < created_at <= rules.as_of and created_at < END  # type: ignore[operator]
+def judgeable(data_class: str, created_at: Time, rules: Rulebook) -> bool:
+    """Say whether the class is registered, and the date is one, and not after T."""
+    known = data_class in rules.data_classes
+    return known and BEGINNING < created_at <= rules.as_of and created_at < END
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,9 @@ class _Question:
 
     purpose: str
     recipient: Recipient
-    item: Item
+    data_class: str
+    created_at: Time
+    categories: frozenset[str] | None
     rules: Rulebook
 
     def ask(self, party: Party, subject: Subject | None) -> Answer:
@@ -156,11 +161,9 @@ class _Question:
 
     def _moments(self, party: Party, subject: Subject | None) -> Iterator[tuple[str, Time, Time]]:
         """Yield each (data class, time, time to judge age at) that `party` has to permit."""
-        item_class, item_time = self.item.data_class, self.item.created_at
-        if item_class is None or item_time is None:
-            return
+        item_time = self.created_at
         if party.role is not Role.QUOTED:
-            yield item_class, item_time, item_time
+            yield self.data_class, item_time, item_time
             return
         if party.created_at is not None and not BEGINNING < party.created_at <= item_time:
             return
@@ -376,7 +379,7 @@ class _Question:
 
     def _categories(self, data_class: str) -> frozenset[str] | None:
         """Return the item's categories and those of the class of the moment; None: not known."""
-        own = self.item.categories
+        own = self.categories
         return None if own is None else own | self.rules.sensitive.get(data_class, frozenset())
 
     def _text_counts(self, grant: Line) -> bool:
