@@ -140,7 +140,7 @@ class Maker:
         ]
         texts = TEXTS if rng.random() < 0.8 else TEXTS[:1]
         sensitive: dict[str, Any] = {}
-        if self.other.random() < 0.2:
+        if self.other.random() < 0.3:
             some = self.other.sample(CLASSES, self.other.choice([1, 1, 2]))
             sets = (["pay"], ["pay"], ["health"], ["pay", "health"], ["biometric"])
             sensitive["sensitive"] = {name: self.other.choice(sets) for name in some}
@@ -244,7 +244,7 @@ class Maker:
         """Draw a refusal from a scope: often wider, of a class of recipients, or of a period."""
         rng = self.rng
         wide = {key: "*" for key in ("purpose", "recipient") if rng.random() < 0.3}
-        if self.other.random() < 0.35:
+        if self.other.random() < 0.2:
             wide["recipient"] = self.other.choice(RECIPIENTS)[1]
         return line | wide | (self.span() if rng.random() < 0.15 else {})
 
