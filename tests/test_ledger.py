@@ -529,6 +529,103 @@ def test_what_is_no_ledger_is_refused(tmp_path: Path):
     assert other.read_bytes() == b"not a database" * 100
 
 
+# ── ledgers of older programs ───────────────────────────────────────────────────────────────
+
+OLDER = {
+    "none": "DROP INDEX event_unknown",
+    "fewer kinds": (
+        "DROP INDEX event_unknown; CREATE INDEX event_unknown ON event (idx) "
+        "WHERE v <> 1 OR kind NOT IN ('subject.registered', 'unheard')"
+    ),
+    "no condition": "DROP INDEX event_unknown; CREATE INDEX event_unknown ON event (idx)",
+}
+INDEX = "SELECT sql FROM sqlite_master WHERE name = 'event_unknown'"
+
+
+def older(path: Path, how: str) -> str:
+    """Make a ledger with the index that an older program made; returns what ours makes of it."""
+    with closing(SqliteStore(path, create=True)) as store:
+        store.append([register(0), register(1)], now=NOW)
+    ((ours,),) = query(path, INDEX)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(OLDER[how])
+    assert query(path, INDEX) != [(ours,)]
+    return str(ours)
+
+
+@pytest.mark.parametrize("how", OLDER)
+def test_the_index_of_an_older_program_is_made_anew(how: str, tmp_path: Path):
+    """Opening is enough; then a plan's columns refuse what this program does not know, as ever."""
+    path = tmp_path / "ledger.sqlite"
+    ours = older(path, how)
+    condition = ours[ours.index("WHERE") :]
+    with closing(SqliteStore(path)) as store:
+        assert query(path, INDEX) == [(ours,)]
+        assert store.columns("person", ("member",), as_of=END, upto=9).num_rows == 2
+        ((*_, plan),) = query(path, f"EXPLAIN QUERY PLAN SELECT idx FROM event {condition}")
+        assert "event_unknown" in plan
+    query(path, "UPDATE event SET kind = 'unheard' WHERE idx = 1")
+    with closing(SqliteStore(path)) as store, pytest.raises(UnknownVersion, match="upgrade"):
+        store.columns("person", ("member",), as_of=END, upto=9)
+
+
+def test_an_index_that_is_ours_is_left_alone(tmp_path: Path):
+    """A ledger that this program made is not written to when it is opened."""
+    path = tmp_path / "ledger.sqlite"
+    SqliteStore(path, create=True).close()
+    before = query(path, "PRAGMA schema_version")
+    SqliteStore(path).close()
+    assert query(path, "PRAGMA schema_version") == before
+
+
+@pytest.mark.parametrize("how", OLDER)
+def test_what_cannot_be_written_is_refused_in_words_or_read(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Where nothing can be written, our own ledger is read; an older one ends in one error."""
+    path = tmp_path / "ledger.sqlite"
+    older(path, how)
+    configure = sqlite._configure  # noqa: SLF001 - a disk that cannot be written to
+
+    def read_only(connection: Any, record: object) -> None:
+        configure(connection, record)
+        connection.execute("PRAGMA query_only=ON")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite, "_configure", read_only)
+        with pytest.raises(LedgerError, match=r"cannot be used: .*readonly"):
+            SqliteStore(path)
+    SqliteStore(path).close()
+    monkeypatch.setattr(sqlite, "_configure", read_only)
+    with closing(SqliteStore(path)) as store:
+        assert len(everything(store)) == 2
+
+
+OPENER = """
+import sys
+from pathlib import Path
+from letterlock.store.sqlite import SqliteStore
+
+print("ready", flush=True)
+sys.stdin.readline()
+store = SqliteStore(Path(sys.argv[1]))
+print(store.head().index, flush=True)
+"""
+
+
+@pytest.mark.parametrize("how", OLDER)
+def test_two_processes_may_open_an_older_ledger_at_once(how: str, tmp_path: Path):
+    """Each waits for the other, neither fails, and the index is ours."""
+    path = tmp_path / "ledger.sqlite"
+    ours = older(path, how)
+    with started(OPENER, path) as one, started(OPENER, path) as two:
+        go(one, two)
+        assert [p.communicate()[0].split() for p in (one, two)] == [["1"], ["1"]]
+        assert [p.returncode for p in (one, two)] == [0, 0]
+    assert query(path, INDEX) == [(ours,)]
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+
+
 # ── recording ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -694,18 +791,29 @@ for batch in range(int(batches)):
 
 
 @contextmanager
-def appender(path: Path, name: str, batches: int, size: int) -> Iterator[subprocess.Popen[str]]:
-    """Start a process that appends batches to a ledger, once a line is written to it."""
+def started(program: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """Start a process that runs a program."""
     source = Path(letterlock.__file__).parents[1]
-    program = f"import sys; sys.path.insert(0, {str(source)!r})\n{APPENDER}"
+    whole = f"import sys; sys.path.insert(0, {str(source)!r})\n{program}"
     with subprocess.Popen(
-        [sys.executable, "-c", program, str(path), name, str(batches), str(size)],
+        [sys.executable, "-c", whole, *map(str, arguments)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         try:
             yield process
         finally:
             process.kill()
+
+
+def go(*processes: subprocess.Popen[str]) -> None:
+    """Wait until all processes are ready, then let them go at once."""
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
 
 
 def check_whole(path: Path) -> list[Event]:
@@ -726,14 +834,8 @@ def test_two_processes_at_once_lose_nothing(tmp_path: Path):
     """Two writers take turns: every event of both is there, and no number means two things."""
     path = tmp_path / "ledger.sqlite"
     SqliteStore(path, create=True).close()
-    with appender(path, "one", 15, 7) as one, appender(path, "two", 15, 7) as two:
-        for process in (one, two):
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        for process in (one, two):
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
+    with started(APPENDER, path, "one", 15, 7) as one, started(APPENDER, path, "two", 15, 7) as two:
+        go(one, two)
         assert [p.communicate()[0].split()[-1] for p in (one, two)] == ["14", "14"]
         assert [p.returncode for p in (one, two)] == [0, 0]
     events = check_whole(path)
@@ -748,12 +850,10 @@ def test_a_killed_writer_leaves_whole_transactions(acknowledged: int, tmp_path: 
     """SIGKILL in mid-append: what was acknowledged is there, and of the rest whole batches only."""
     path, size = tmp_path / "ledger.sqlite", 1500
     SqliteStore(path, create=True).close()
-    with appender(path, "one", 1000, size) as process:
-        assert process.stdin is not None
+    with started(APPENDER, path, "one", 1000, size) as process:
+        go(process)
         assert process.stdout is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-        for _ in range(1 + acknowledged):
+        for _ in range(acknowledged):
             process.stdout.readline()
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
