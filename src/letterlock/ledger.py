@@ -621,8 +621,10 @@ def fold(events: Iterable[Event], as_of: Time) -> State:
             continue
         if event.time > as_of:
             continue
-        old = subjects.get(event.subject, Subject(event.subject, member=False))
         new = said(event)
+        if new == Said():  # a claim, for one: who is known by nothing else is not known
+            continue
+        old = subjects.get(event.subject, Subject(event.subject, member=False))
         objections = old.objections
         if new.objected:
             objections = (*objections, Objection(new.objected, Span(event.time, END)))
