@@ -601,6 +601,31 @@ def test_what_cannot_be_written_is_refused_in_words_or_read(
         assert len(everything(store)) == 2
 
 
+def test_what_another_process_made_meanwhile_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Whoever waited for somebody else to make the index does not make it again."""
+    path = tmp_path / "ledger.sqlite"
+    SqliteStore(path, create=True).close()
+    before = query(path, "PRAGMA schema_version")
+    looks = iter([False, True])
+    monkeypatch.setattr(sqlite, "_is_indexed", lambda _connection: next(looks))
+    SqliteStore(path).close()
+    assert query(path, "PRAGMA schema_version") == before
+    assert not list(looks)
+
+
+def test_an_erased_event_of_another_time_refuses_too(tmp_path: Path):
+    """Its bytes are gone, its kind is not: the columns are not read past it."""
+    path = tmp_path / "ledger.sqlite"
+    with closing(SqliteStore(path, create=True)) as store:
+        store.append([register(0)], now=NOW)
+        store.erase(0, now=NOW)
+        query(path, "UPDATE event SET kind = 'unheard' WHERE idx = 0")
+        with pytest.raises(UnknownVersion, match="upgrade"):
+            store.columns("person", ("member",), as_of=END, upto=9)
+
+
 OPENER = """
 import sys
 from pathlib import Path
@@ -1216,7 +1241,7 @@ def test_what_was_sensitive_once_stays_so(store: SqliteStore):
 
 
 def test_a_claimed_consent_decides_nothing(tmp_path: Path):
-    """It has no decision column, and makes nobody a member; erased, it denies like any other."""
+    """It has no decision column, and makes nobody known; erased, it denies like any other."""
     with closing(SqliteStore(tmp_path / "ledger.sqlite", create=True)) as store:
         claim = Draft("consent.claimed", {"subject": "p0", "claim": {"lines": [LINE]}})
         store.append([claim, register(0), claim, register(1)], now=NOW)
@@ -1225,7 +1250,7 @@ def test_a_claimed_consent_decides_nothing(tmp_path: Path):
         before = fold(events, NOW).subjects
         assert before == rebuilt(store, NOW)
         assert before["p0"] == Subject("p0", member=True)
-        assert fold(events[:1], NOW).subjects == {"p0": Subject("p0", member=False)}
+        assert fold(events[:1], NOW).subjects == {}
         store.erase(2, now=NOW)
         assert fold(everything(store), NOW).subjects.keys() == {"p1"} == rebuilt(store, NOW).keys()
         assert query(tmp_path / "ledger.sqlite", "SELECT idx, subject FROM erased") == [(2, 0)]
