@@ -53,9 +53,12 @@ def gate_of(workspace: Path, now: str | None = None) -> Gate:
 def key_of(path: Path) -> bytes:
     """Read an operator's key: 64 hexadecimal digits. Raises InputError."""
     try:
-        return bytes.fromhex(content_of(path).decode().strip())
-    except ValueError as error:
-        raise InputError(f"{path}: an operator's key is 64 hexadecimal digits") from error
+        key = bytes.fromhex(content_of(path).decode().strip())
+    except ValueError:
+        key = b""
+    if len(key) != approval.KEY_SIZE:
+        raise InputError(f"{path}: an operator's key is 64 hexadecimal digits")
+    return key
 
 
 def new_key(path: Path) -> bytes:
@@ -76,9 +79,12 @@ def signatures_of(paths: Iterable[Path]) -> list[Signature]:
     found = []
     for path in paths:
         try:
-            found.append(Signature(**json.loads(content_of(path))))
+            signature = Signature(**json.loads(content_of(path)))
         except (ValueError, TypeError, RecursionError) as error:
             raise InputError(f"{path}: not a signature") from error
+        if not (isinstance(signature.operator, str) and isinstance(signature.signature, str)):
+            raise InputError(f"{path}: not a signature")
+        found.append(signature)
     return found
 
 

@@ -302,13 +302,19 @@ class SqliteStore:
 
 def _renew_index(connection: sa.Connection) -> None:
     """Make the index of unknown events anew if an older program, which knew less, made it."""
-    read = sa.text("SELECT sql FROM sqlite_master WHERE name = 'event_unknown'")
-    made = connection.execute(read).scalar_one_or_none()
-    if made is None or not made.endswith(_UNKNOWN):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if _is_indexed(connection):
+        return
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if not _is_indexed(connection):  # nobody else did meanwhile
         connection.exec_driver_sql("DROP INDEX IF EXISTS event_unknown")
         connection.execute(sa.schema.CreateIndex(_unknown_index))
-        connection.exec_driver_sql("COMMIT")
+    connection.exec_driver_sql("COMMIT")
+
+
+def _is_indexed(connection: sa.Connection) -> bool:
+    read = sa.text("SELECT sql FROM sqlite_master WHERE name = 'event_unknown'")
+    made = connection.execute(read).scalar_one_or_none()
+    return made is not None and made.endswith(f"WHERE {_UNKNOWN}")
 
 
 class _Access:
