@@ -313,7 +313,7 @@ def test_an_erased_event_denies_and_leaves_its_commitment(tmp_path: Path):
         drafts = [
             Draft("recipient.registered", BODIES["recipient.registered"]),
             Draft("region.published", {"ages": {"US": 18}, "clauses": []}),
-            Draft("policy.published", {**BODIES["policy.published"], "clauses": [
+            Draft("policy.published", {**BODIES["policy.published"], "sensitive": {}, "clauses": [
                 {"id": "all", "level": "nothing"}]}),
         ]  # fmt: skip
         for name in ("a", "b"):
