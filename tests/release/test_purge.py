@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pytest
+
 from letterlock.domain import (
     ALWAYS,
     ANY,

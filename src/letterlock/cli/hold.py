@@ -150,7 +150,7 @@ def hold_export(
 def _print(held: Held) -> None:
     since = f"since {text_of(held.set_at)}"
     if held.lifted_at is not None:
-        state = f"{since}, lifted {text_of(held.lifted_at)} by {', '.join(held.lifted_by)}"
+        state = f"stood {since}; lifted {text_of(held.lifted_at)} by {' and '.join(held.lifted_by)}"
     else:
         state = f"locked {since}: it can never be lifted" if held.lock else f"stands {since}"
     show.OUT.print(f"hold {held.id} {state}", markup=False)

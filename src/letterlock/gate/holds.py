@@ -195,9 +195,10 @@ class Holds(Releases):
         _check("purpose", purposes, covers, PURPOSES)
         _check("data class", data_classes, covers, sorted(rules.data_classes))
         everybody = [*sorted(rules.recipients), *classes]
-        _check("recipient", recipients, lambda said, one: said in {ANY, one}, everybody)
+        _check("recipient", recipients, lambda said, one: said == one, everybody)
+        regions = [region for region in regions if region != ANY]
         for region in regions:
-            if region not in {ANY, *GROUPS} and not is_place(region):
+            if region not in GROUPS and not is_place(region):
                 raise UsageError(
                     f"unknown region {region!r}: write it as ISO 3166 does, such as GB or US-CA, "
                     f"or as a group: {names(GROUPS)}; known here: {names(self._places(rules))}"
@@ -428,7 +429,7 @@ def _check(
     what: str, said: Iterable[str], means: Callable[[str, str], bool], known: Sequence[str]
 ) -> None:
     for word in said:
-        if not any(means(word, one) for one in known):
+        if word != ANY and not any(means(word, one) for one in known):
             raise UsageError(f"unknown {what} {word!r}; there is: {', '.join(known) or 'none yet'}")
 
 
