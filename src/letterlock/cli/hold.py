@@ -137,12 +137,13 @@ def hold_export(
     show.OUT.print(f"wrote {out}, sha256 {sha256(out.read_bytes())}", markup=False)
     releases = record["releases"]
     before = sum(release["sealed"] == "before" for release in releases)
-    show.OUT.print(f"  {before} releases sealed before it, {len(releases) - before} after")
+    show.OUT.print(f"  releases sealed before it: {before}, after it: {len(releases) - before}")
     for today in record["today"]:
         stopped = today["withheld"].get("hold", 0)
         show.OUT.print(
             f"  today, {today['purpose']} to {today['recipient']}: {today['released']:,} of "
-            f"{today['items']:,} items may go; the hold is why {stopped:,} stay",
+            f"{today['items']:,} items may go, {today['reached']:,} of them of the hold; "
+            f"{stopped:,} stay for it",
             markup=False,
         )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +34,7 @@ from letterlock.domain import (
     text_of,
 )
 from letterlock.errors import LedgerError, UsageError, VerificationError, WorkspaceError
-from letterlock.gate.releases import Outcome, Releases
+from letterlock.gate.releases import Releases
 from letterlock.gate.workspace import silent
 from letterlock.ledger import Draft, Event, clause_body, fold_rules, read_clause
 from letterlock.policy.clauses import covers_place
@@ -41,7 +42,7 @@ from letterlock.policy.decide import recipient_of
 from letterlock.policy.places import GROUPS, expand, is_place
 from letterlock.release import manifest
 from letterlock.release import purge as purging
-from letterlock.release.build import Progress, judge
+from letterlock.release.build import Progress, by_reason, judge
 from letterlock.release.kernel import ALLOW
 from letterlock.release.plan import make_plan
 from letterlock.sources.index import Source
@@ -356,7 +357,7 @@ class Holds(Releases):
                 }
                 for sealed in self._sealed(held)
             ],
-            "today": [_today(found) for found in self._plans(held, rules, progress)],
+            "today": list(self._today(held, rules, progress)),
         }
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -403,16 +404,30 @@ class Holds(Releases):
                 )  # fmt: skip
         return found
 
-    def _plans(self, held: Held, rules: Rulebook, progress: Progress) -> list[Outcome]:
-        """Say what would go and stay today, for each purpose and recipient that is stopped."""
+    def _today(self, held: Held, rules: Rulebook, progress: Progress) -> Iterator[dict[str, Any]]:
+        """Say what would go and stay today, for each purpose and recipient that is stopped.
+
+        `reached` of what would go is of the hold: 0 for as long as it stands.
+        """
         if not any((self.folder / "index").glob("[!.]*")):
-            return []
-        return [
-            self.plan(purpose, recipient.id, progress=progress)
-            for purpose in PURPOSES
-            for recipient in rules.recipients.values()
-            if held.speaks_of(purpose, recipient)
-        ]
+            return
+        sources, head = self.sources(), self.store.head()
+        reach = purging.Reach(self.store, held.clauses, as_of=rules.as_of, upto=head.index)
+        for purpose, recipient in product(PURPOSES, rules.recipients.values()):
+            clauses = held.speaks_of(purpose, recipient)
+            if not clauses:
+                continue
+            plan = self._plan(Request(purpose, recipient.id), rules, sources, progress)
+            verdicts = judge(plan, sources, progress)
+            counts = verdicts.counts()
+            yield {
+                "purpose": purpose,
+                "recipient": recipient.id,
+                "items": int(counts.sum()),
+                "released": int(counts[ALLOW]),
+                "reached": purging.affected(reach, clauses, sources, verdicts).matched,
+                "withheld": {r.name.lower(): n for r, n in sorted(by_reason(counts).items())},
+            }
 
 
 def _held(event: Event, body: Mapping[str, Any]) -> Held:
@@ -431,13 +446,3 @@ def _check(
     for word in said:
         if word != ANY and not any(means(word, one) for one in known):
             raise UsageError(f"unknown {what} {word!r}; there is: {', '.join(known) or 'none yet'}")
-
-
-def _today(found: Outcome) -> dict[str, Any]:
-    return {
-        "purpose": found.purpose,
-        "recipient": found.recipient.id,
-        "items": found.items,
-        "released": found.released,
-        "withheld": {reason.name.lower(): n for reason, n in sorted(found.withheld.items())},
-    }
