@@ -698,7 +698,7 @@ def test_r22_a_weaker_law_does_not_lower_the_floor(tmp_path):
 
 
 @pytest.mark.parametrize(("place", "stays"), [("US", False), ("KR", True)])
-def test_r34_a_minor_is_one_where_she_lives(place, stays, tmp_path):
+def test_a_minor_is_one_where_she_lives(place, stays, tmp_path):
     """Where the regional table sets a higher age, it counts, at the time of the data."""
     gate = make(tmp_path / "w")
     young = member(MINOR, jurisdiction=place, birth_year=2005)
