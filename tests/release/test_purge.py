@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,12 +24,12 @@ from letterlock.domain import (
     covers,
 )
 from letterlock.errors import LetterlockError
-from letterlock.ledger import fold
+from letterlock.ledger import Draft, fold
 from letterlock.policy.clauses import covers_place
 from letterlock.policy.decide import facts_at
 from letterlock.release.purge import CLEAR, NOBODY, Match, Reach
 from workspaces import SUBJECTS, Drawer, columns, live, reading, renamed
-from worlds import CONTRACTS, PATTERNS, PLACES, Maker, day
+from worlds import CONTRACTS, PATTERNS, PLACES, Maker, World, day
 
 FAST, SLOW = range(20), range(20, 150)
 
@@ -116,10 +117,26 @@ def clause(rng: random.Random, n: int) -> Clause:
     )  # fmt: skip
 
 
+def travelling(rng: random.Random, world: World) -> World:
+    """Let a world's people move and change contracts more often than most do."""
+    for person in world.people:
+        for _ in range(rng.choice([0, 1, 1, 2, 3])):
+            start, end = sorted(rng.sample(range(-50, 130, 5), 2))
+            kind, values = rng.choice([("jurisdiction", PLACES)] * 3 + [("contract", CONTRACTS)])
+            body: dict[str, Any] = {"subject": person, "kind": kind, "value": rng.choice(values)}
+            if rng.random() < 0.7:
+                body["from"] = day(start)
+            if rng.random() < 0.5:
+                body["to"] = day(end)
+            world.drafts.append((day(rng.choice(range(0, 120, 5))), Draft("subject.fact", body)))
+    world.drafts.sort(key=lambda told: told[0])
+    return world
+
+
 def compare(seed: int, folder: Path) -> list[int]:
     """Compare list and loop on one world and table; returns the codes."""
     rng, drawer = random.Random(seed), Drawer(seed)
-    world = renamed(Maker(seed, people=SUBJECTS, items=0).make(), drawer)
+    world = travelling(rng, renamed(Maker(seed, people=SUBJECTS, items=0).make(), drawer))
     gate = live(folder / "w", world)
     table = drawer.draw()
     try:
