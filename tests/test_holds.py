@@ -200,6 +200,35 @@ def test_r45_a_stop_reaches_a_build_that_is_running(moment, gate):
     again.close()
 
 
+def test_r45_no_moment_is_left_between_the_last_look_and_the_seal(gate):
+    """Set after the head was read for sealing, a hold moves the head: the build looks again."""
+    plain, late, attempts = gate.store, [], []
+
+    class Store:
+        def __getattr__(self, name):
+            return getattr(plain, name)
+
+        def head(self):
+            found = plain.head()
+            if late:
+                late.pop()
+                at(gate.folder, NOW, lambda other: other.set_hold("ico", regions=["GB"]))
+            return found
+
+    def progress(what: str, done: int, total: int) -> None:
+        if what == "writing" and done == total:
+            attempts.append(what)
+            late.extend(attempts if len(attempts) == 1 else ())
+
+    gate.store = Store()
+    built = gate.build(PURPOSE, RECIPIENT, progress=progress)
+    gate.store = plain
+    assert built.record["counts"]["by_reason"]["hold"] == 4
+    assert [e.kind for e in events(gate, "release.opened") + events(gate, "release.sealed")] == [
+        "release.opened", "release.opened", "release.sealed",
+    ]  # fmt: skip
+
+
 def test_a_stop_that_reaches_nothing_of_a_running_build_lets_it_end(gate):
     """A build is judged again against a hold, and sealed if nothing in it is stopped."""
     gate.close()
@@ -359,6 +388,26 @@ def test_who_matched_is_the_first_role(gate, tmp_path):
     gate.set_hold("h", regions=["IE"], data_classes=["message.*"])
     gate.purge("h", tmp_path / "out")
     assert listed(tmp_path / "out") == {"ie-5": "recipient"}
+
+
+def test_a_quote_without_a_date_may_be_of_any_time_at_which_its_author_was_there(tmp_path):
+    """Whoever lived there from 2010 to 2012 may be quoted from then, and from no other time."""
+    quote = {"id": "ann", "data_class": "message.direct", "created_at": None}
+    row = item("q", "2024-06-01", "bob", ["bob"], "message.direct") | {"quoted": [quote]}
+    gate = make(tmp_path / "w")
+    gate.add_table("mail", write(tmp_path / "q.parquet", [row]), columns())
+    fact = {"subject": "ann", "kind": "jurisdiction", "value": "GB"}
+    gate.register_facts(rows_of([fact | {"from": "2010-01-01", "to": "2012-01-01"}]))
+    then, later = time_of("2011-01-01"), time_of("2024-01-01")
+    gate.set_hold("then", regions=["GB"], end=then)
+    gate.set_hold("later", regions=["GB"], start=later)
+    gate.set_hold("ever", regions=["GB"])
+    gate.set_hold("at home", regions=["US"], data_classes=["message.direct"])
+    for name, counts in (("then", (0, 1)), ("later", (0, 0)), ("ever", (0, 1))):
+        record = gate.purge(name, tmp_path / name)["counts"]
+        assert (record["matched"], record["unclear"]) == counts, name
+    assert gate.purge("at home", tmp_path / "home")["counts"]["matched"] == 1
+    gate.close()
 
 
 def test_an_erased_person_may_have_been_anywhere(gate, tmp_path):
