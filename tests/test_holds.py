@@ -390,6 +390,20 @@ def test_who_matched_is_the_first_role(gate, tmp_path):
     assert listed(tmp_path / "out") == {"ie-5": "recipient"}
 
 
+def test_what_names_nobody_may_be_of_it(tmp_path):
+    """Nobody is in it for whom the hold could match, so it is listed apart, without a role."""
+    rows = [item(f"n{n}", "2024-06-01", "ann", [], "post.public") for n in range(2)]
+    rows[1]["created_at"] = datetime.fromisoformat("2023-06-01T00:00:00+00:00")
+    gate = make(tmp_path / "w")
+    authors = MAPPED_ANEW.replace('"sender"', '"receivers"').replace("message.group", "post.public")
+    gate.add_table("mail", write(tmp_path / "n.parquet", rows), columns(authors))
+    gate.set_hold("undertaking", **UNDERTAKING)
+    gate.purge("undertaking", tmp_path / "out")
+    assert not listed(tmp_path / "out")
+    assert listed(tmp_path / "out", purge.UNCLEAR) == {"n0": None}
+    gate.close()
+
+
 def test_a_quote_without_a_date_may_be_of_any_time_at_which_its_author_was_there(tmp_path):
     """Whoever lived there from 2010 to 2012 may be quoted from then, and from no other time."""
     quote = {"id": "ann", "data_class": "message.direct", "created_at": None}

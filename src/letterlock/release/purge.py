@@ -127,13 +127,12 @@ class _Steps:
         of_value = np.array([*known, 0])[np.searchsorted(np.unique(value), value)]
 
         lone = np.bincount(subject, minlength=size)[subject] == 1
-        real = lone & (start < stop)
         everyone = np.arange(size + 1)
-        late = everyone[~np.isin(everyone, subject[real & (start == BEGINNING)])]
-        closed = real & (stop < END)
+        late = everyone[~np.isin(everyone, subject[lone & (start == BEGINNING)])]
+        closed = lone & (stop < END)
         rows = [
             (late, np.full(len(late), BEGINNING), np.zeros(len(late), np.int64)),
-            (subject[real], start[real], of_value[real]),
+            (subject[lone], start[lone], of_value[lone]),
             (subject[closed], stop[closed], np.zeros(int(closed.sum()), np.int64)),
         ]
         many = np.flatnonzero(~lone)
