@@ -37,7 +37,7 @@ from letterlock.release.purge import CLEAR, NOBODY, Match, Reach
 from workspaces import SUBJECTS, Drawer, columns, live, reading, renamed
 from worlds import CONTRACTS, PATTERNS, PLACES, Maker, World, day, requests
 
-FAST, SLOW = range(20), range(20, 150)
+FAST, SLOW = range(20), range(20, 100)
 
 
 # ── the slow twin ─────────────────────────────────────────────────────────────────────────────
