@@ -13,6 +13,7 @@ import typer
 from letterlock import approval
 from letterlock.cli import replay as replay_screen
 from letterlock.cli import show
+from letterlock.cli.hold import app as hold_app
 from letterlock.cli.operators import approve, declare
 from letterlock.cli.options import (
     HERE,
@@ -55,6 +56,7 @@ source_app = typer.Typer(no_args_is_help=True, help="Register where items come f
 app.add_typer(source_app, name="source")
 app.add_typer(register_app, name="register")
 app.add_typer(policy_app, name="policy")
+app.add_typer(hold_app, name="hold")
 
 
 @app.command()

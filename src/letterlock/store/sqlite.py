@@ -216,10 +216,14 @@ class SqliteStore:
         with self._connected() as connection:
             yield from _events(connection, _event.c.idx <= upto)
 
-    def openings(self, *, upto: int) -> Iterator[tuple[Event, bytes, bytes]]:
-        """Yield each event that was not erased, with its salt and commitment."""
+    def openings(
+        self, *, upto: int, only: Sequence[int] | None = None
+    ) -> Iterator[tuple[Event, bytes, bytes]]:
+        """Yield each event (of `only` these) that was not erased, with its salt and commitment."""
         with self._connected() as connection:
             where = sa.and_(_event.c.idx <= upto, _event.c.salt.is_not(None))
+            if only is not None:
+                where = sa.and_(where, _event.c.idx.in_(list(only)))
             query = sa.select(_event.c.idx, _event.c.salt, _event.c.commitment).where(where)
             seals = {row.idx: (row.salt, row.commitment) for row in connection.execute(query)}
             for event in _events(connection, where):
