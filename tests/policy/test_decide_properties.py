@@ -323,8 +323,14 @@ def wider_grant(seed: int) -> Seen:
     refusal = choice(told.person, rng.choice(["withdraw", "object"]), narrow)
     wide = yes_to(told.request, **{"from": day(-1000)})
     grant = choice(told.person, "grant", *wide, text=listed_text(told.state))
-    granted = told.after(inserted(told.world.drafts, now, grant))
-    after = told.after(inserted(inserted(told.world.drafts, now, refusal), now, grant))
+    # (Without refusals of old, so that the grant opens what it can.)
+    drafts = [
+        (t, d)
+        for t, d in told.world.drafts
+        if d.kind != "choice.made" or d.body["subject"] != told.person or d.body["act"] == "grant"
+    ]
+    granted = told.after(inserted(drafts, now, grant))
+    after = told.after(inserted(inserted(drafts, now, refusal), now, grant))
     for item, decision in zip(told.world.items, after, strict=True):
         theirs = [p for p in item.parties if p.subject == told.person]
         if may_reach(
