@@ -131,11 +131,11 @@ def policy_settings(*, workspace: Workspace = HERE, now: Now = None, as_json: Js
         if each.at is not None:
             since = f"introduced {text_of(each.at)} with version {each.version}"
         gone = "" if each.listed else "; the newest version does not list it"
+        scope = (setting.purposes, setting.data_classes, setting.recipients)
         lines = (
             f"{setting.id}: {setting.title}",
             f"  first in version {each.first}; {since}{gone}",
-            f"  {', '.join(setting.purposes)} · {', '.join(setting.data_classes)} · "
-            f"{', '.join(setting.recipients)}",
+            f"  {' · '.join(', '.join(names) for names in scope)}",
         )
         for line in lines:
             show.OUT.print(line, markup=False)
@@ -219,9 +219,9 @@ def policy_history(*, workspace: Workspace = HERE, now: Now = None, as_json: Jso
 def _published(each: Published) -> None:
     version = each.version
     signed = f"doubtful: {each.doubt}" if each.doubt else f"signed by {', '.join(each.signed_by)}"
+    when = f"published {text_of(version.published_at)}, effective {text_of(version.effective_at)}"
     lines = [
-        f"version {version.version}: event {version.index}, published "
-        f"{text_of(version.published_at)}, effective {text_of(version.effective_at)}",
+        f"version {version.version}: event {version.index}, {when}",
         f"  {signed}",
         *(f"  {name}  sha256 {digest}" for name, digest in each.documents.items()),
         *(f"  brought: {kind} {name}".rstrip() for kind, name in each.brought),
