@@ -178,7 +178,7 @@ def test_a_version_without_its_document_has_no_notice(gate, tmp_path):
         "data_classes": ["post.public"],
     }  # fmt: skip
     gate.record([Draft("policy.published", body)])
-    with pytest.raises(UsageError, match="without its policy.toml"):
+    with pytest.raises(UsageError, match=r"without its policy\.toml"):
         gate.export_notices("raw", tmp_path / "out")
     row = delivery("ann", "a" * 64, version="raw", time=text_of(now))
     (refused,) = gate.import_notices(rows_of([row])).refused
@@ -281,8 +281,9 @@ def test_a_delivery_is_recorded_once(gate):
 def test_a_delivery_to_nobody_we_know_is_refused(gate):
     """Strangers, known non-members and people of whom something was erased have no notice."""
     gate.register_subjects(rows_of([{"subject": "guest", "member": False}]))
-    events = gate.store.events(upto=gate.store.head().index, subjects=["cem"])
-    gate.store.erase(next(e.index for e in events if e.kind == "choice.made"), now=gate.now())
+    events = list(gate.store.events(upto=gate.store.head().index, subjects=["cem"]))
+    said = [event.index for event in events if event.kind == "choice.made"]
+    gate.store.erase(said[0], now=gate.now())
     text = text_of_notice(gate)
     names = ("ann", "nobody", "guest", "cem", "bob")
     loaded = gate.import_notices(rows_of([delivery(s, text) for s in names]))
@@ -512,7 +513,7 @@ def test_status_says_how_far_each_version_reached(gate):
     assert (first.in_force, second.in_force) == (everybody - 2, 2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_the_columns_agree_with_decide_on_what_is_in_force(tmp_path_factory, seed):
     """For every person of a random world, at T: version in force, notices and objections."""
@@ -546,9 +547,10 @@ def test_status_counts_what_decide_says(tmp_path, seed):
     found, state = gate.status(), gate.state(world.people)
     gate.close()
     everybody = [s for s in state.subjects.values() if s.member]
-    counts = Counter(versions_at(s, state.rules, found.as_of)[1] for s in everybody)
+    asked = [versions_at(s, state.rules, found.as_of)[1] for s in everybody]
+    counts = Counter(None if version is None else version.version for version in asked)
     assert {s.version.version: s.in_force for s in found.versions} == {
-        v.version: counts[v] for v in state.rules.policies
+        v.version: counts[v.version] for v in state.rules.policies
     }
     assert (found.members, found.without) == (len(everybody), counts[None])
 
