@@ -583,6 +583,34 @@ def test_history_doubts_what_nobody_signed(gate):
     assert "is not of this" in odd.doubt
 
 
+def test_history_doubts_what_does_not_follow_from_the_documents(fresh):
+    """Only the documents are signed: clauses, texts or dates that they do not have are named."""
+    at(fresh, PUBLISHED, publish)
+    read = at(fresh, PUBLISHED, lambda g: list(g.store.every_event(upto=99)))
+    real = next(e.body for e in read if e.kind == "policy.published")
+    second = POLICY.replace(b'version = "1"', b'version = "2"').decode()
+    documents = {"version": "2", "documents": {"policy.toml": second}}
+    signed = approval.message("policy.published", documents)
+    signatures = [vars_of(s) for s in approval.sign_all(KEYS, signed)]
+    body = real | documents | {"signatures": signatures}
+    loose = [{"id": "a-yes-first", "level": "nothing"}]
+    changed = body | {"clauses": loose, "window": 0, "effective_at": PUBLISHED + 5}
+    at(fresh, PUBLISHED, lambda gate: gate.record([Draft("policy.published", changed)]))
+    good, bad = at(fresh, PUBLISHED, lambda gate: gate.history())
+    assert (good.doubt, bad.signed_by) == ("", ("ash", "birch"))
+    assert bad.doubt == "it does not follow from its documents: clauses, window, lead time"
+
+
+def test_history_holds_for_a_version_recorded_right_after_a_release(gate):
+    """A release makes the next event a moment later; that moment is not taken for a forgery."""
+    body = {"release": "r"}
+    gate.record([Draft("release.opened", body)])
+    publish(gate, LOOSE.replace(b'version = "2"', b'version = "3"'))
+    *_, last = gate.history()
+    assert last.version.published_at == NOW + 1
+    assert last.doubt == ""
+
+
 def vars_of(signature: Signature):
     """Write a signature as an event has it."""
     return {"operator": signature.operator, "signature": signature.signature}

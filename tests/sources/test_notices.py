@@ -44,7 +44,7 @@ def test_a_delivery_is_read_with_its_evidence():
 def test_the_language_follows_from_the_text():
     """A text is in one language, so a row need not say which."""
     found = reading(ROW | {"language": None, "text": GERMAN, "subject": 17})
-    assert [(d.subject, d.evidence["language"]) for d in found.delivered] == [("17", "de")]
+    assert [(d.subject, d.language) for d in found.delivered] == [("17", "de")]
 
 
 REFUSED = {

@@ -95,8 +95,9 @@ class Notices(Workspace):
                     loaded.already += 1
                 else:
                     noticed[each.version][number] = True
-                    fresh.append(Draft("notice.delivered", each.body))
-            self.store.append(fresh, now=self.now())
+                    fresh.append(each)
+            drafts = (Draft("notice.delivered", each.body) for each in fresh)
+            self.store.append(drafts, now=self.now())
         loaded.recorded = len(fresh)
         loaded.refused.sort()
         return loaded

@@ -9,8 +9,16 @@ from typing import Any
 import numpy as np
 
 from letterlock import approval
-from letterlock.domain import PolicyVersion, Rulebook, Setting, Signature, Time, sha256
-from letterlock.errors import ApprovalError, LedgerError, PolicyError, UsageError
+from letterlock.domain import (
+    PolicyVersion,
+    Rulebook,
+    Setting,
+    Signature,
+    Time,
+    canonical,
+    sha256,
+)
+from letterlock.errors import ApprovalError, InputError, LedgerError, PolicyError, UsageError
 from letterlock.gate.workspace import Workspace, signed_by
 from letterlock.ledger import Draft, Event, fold_rules, read_clause
 from letterlock.policy.document import Document
@@ -60,7 +68,8 @@ class Status:
 class Published:
     """A version in the log: by whose signatures, checked again, and what came with it.
 
-    `doubt` says why the signatures do not hold; `documents` are the hashes of its texts.
+    `doubt` says what does not hold: a signature, or that the version follows from what was signed.
+    `documents` are the hashes of its texts.
     """
 
     version: PolicyVersion
@@ -194,9 +203,10 @@ class Policies(Workspace):
             operators = fold_rules(before, rules.as_of).operators
             who: tuple[str, ...] = ()
             doubt = ""
-            try:
+            try:  # signatures first: who signed is said also of what does not follow
                 who = approval.check(signed, version.signatures, operators)
-            except ApprovalError as error:
+                _check_follows(events[version.index].body or {}, version)
+            except (ApprovalError, InputError, UsageError) as error:
                 doubt = str(error)
             documents = {name: sha256(text.encode()) for name, text in version.documents.items()}
             brought = tuple(_brought(events, version))
@@ -206,6 +216,27 @@ class Policies(Workspace):
     def _about_everyone(self, rules: Rulebook) -> list[Event]:
         events = self.store.events(upto=self.store.head().index)
         return [event for event in events if event.time <= rules.as_of]
+
+
+def _check_follows(body: Mapping[str, Any], version: PolicyVersion) -> None:
+    """Check that a version says what its documents say, for those alone were signed.
+
+    Raises InputError or UsageError if it does not, as this program reads them.
+    """
+    document = document_of(version)
+    published_at = version.effective_at - document.lead
+    *_, (_, expected) = document.bodies(published_at)
+    expected = {key: value for key, value in expected.items() if key != "signatures"}
+    found = {key: value for key, value in body.items() if key != "signatures"}
+    differs = [
+        key
+        for key in sorted({*expected, *found})
+        if canonical(expected.get(key)) != canonical(found.get(key))
+    ]
+    if published_at < version.published_at - 1:  # it may be recorded a moment after it is made
+        differs.append("lead time")
+    if differs:
+        raise InputError(f"it does not follow from its documents: {', '.join(differs)}")
 
 
 _BROUGHT = {

@@ -25,12 +25,18 @@ class Delivery(NamedTuple):
     row: int
     subject: str
     version: str
-    evidence: dict[str, Any]
+    time: Time
+    channel: str
+    message_id: str
+    text: str
+    language: str
 
     @property
     def body(self) -> dict[str, Any]:
         """Return the event's body."""
-        return {"subject": self.subject, "version": self.version, "evidence": self.evidence}
+        keys = ("time", "channel", "message_id", "text", "language")
+        evidence = {key: getattr(self, key) for key in keys}
+        return {"subject": self.subject, "version": self.version, "evidence": evidence}
 
 
 @dataclass
@@ -63,10 +69,10 @@ def _delivery(
     if version not in versions:
         raise InputError(f"version {version} is not published")
     time = row.time("time")
-    channel, message = row.optional("channel", str), row.optional("message_id", str)
+    channel, message = row.optional("channel", str) or "", row.optional("message_id", str) or ""
     text, language = row.optional("text", str), row.optional("language", str)
     row.done()
-    if time is None or not (channel or "").strip() or not (message or "").strip() or not text:
+    if time is None or not channel.strip() or not message.strip() or not text:
         raise InputError(
             "a delivery needs its evidence: time, channel, message_id and the hash of the text sent"
         )
@@ -74,15 +80,9 @@ def _delivery(
         raise InputError(f"the delivery's time {text_of(time)} lies in the future")
     if time < versions[version].published_at:
         raise InputError(f"the delivery's time {text_of(time)} lies before the publication")
-    if text not in texts.get(version, {}):
+    known = texts.get(version, {}).get(text)
+    if known is None:
         raise InputError(f"the text {text[:16]}… is none of those to send for version {version}")
-    if language is not None and language != texts[version][text]:
+    if language not in {None, known}:
         raise InputError(f"the text {text[:16]}… is not in {language!r}")
-    evidence = {
-        "time": time,
-        "channel": channel,
-        "message_id": message,
-        "text": text,
-        "language": texts[version][text],
-    }
-    return Delivery(row.number, subject, version, evidence)
+    return Delivery(row.number, subject, version, time, channel, message, text, known)
