@@ -419,11 +419,16 @@ def test_a_setting_is_introduced_after_its_policy_and_its_notice(fresh):
 
 
 def test_a_notice_from_before_the_publication_describes_nothing(fresh):
-    """What was delivered before there was a version is no notice of it, even with its name."""
+    """What was delivered before there was a version is no notice of it, even with its name.
+
+    Nor does a notice to somebody who is no member introduce anything.
+    """
     at(fresh, PUBLISHED, lambda gate: gate.register_subjects(rows_of([member("ann", noticed=[])])))
     early = [Draft("notice.delivered", {"subject": "ann", "version": "1"})]
     at(fresh, PUBLISHED, lambda gate: gate.record(early))
     at(fresh, PUBLISHED, publish)
+    stranger = [Draft("notice.delivered", {"subject": "who", "version": "1"})]
+    at(fresh, PUBLISHED, lambda gate: gate.record(stranger))
     with pytest.raises(LedgerError, match="no notice of version 1"):
         at(fresh, PUBLISHED, introduce)
 
@@ -467,8 +472,10 @@ def test_nobody_grants_through_a_setting_that_is_not_introduced(fresh):
     assert refused.why.startswith("setting genai is not introduced yet: ")
 
 
-def test_nobody_grants_without_her_own_notice(fresh):
+@pytest.mark.parametrize("few", [500, 0], ids=["by name", "in columns"])
+def test_nobody_grants_without_her_own_notice(fresh, few, monkeypatch):
     """R1: a notice to others is not enough, and one of a version without the setting is none."""
+    monkeypatch.setattr("letterlock.gate.people.FEW", few)
     without = POLICY.replace(b'version = "1"', b'version = "0"').replace(b"genai", b"other")
     at(fresh, PUBLISHED, lambda gate: publish(gate, without))
     at(fresh, PUBLISHED, publish)

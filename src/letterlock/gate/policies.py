@@ -141,11 +141,11 @@ class Policies(Workspace):
             if not asked:
                 raise UsageError(f"version {version} does not describe setting {setting}")
             reach = Reach(self.store, rules, head.index)
-            told = [v.version for v in asked if reach.noticed(v).any()]
+            told = [v.version for v in asked if (reach.noticed(v) & reach.members).any()]
             if not told:
                 raise LedgerError(
                     f"setting {setting} cannot be introduced: no notice of version "
-                    f"{asked[-1].version}, which describes it, is recorded as delivered to anybody"
+                    f"{asked[-1].version}, which describes it, is recorded as delivered to a member"
                 )
             body = {"setting": setting, "version": told[0]}
             self.store.append([Draft("setting.introduced", body)], now=self.now())
