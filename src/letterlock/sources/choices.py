@@ -1,8 +1,9 @@
 """Choices from a file or a form: a grant counts only with the subject's own act, a refusal always.
 
 Rows are taken in the order of their acts, whatever the order of the file. A grant needs time,
-channel and the hash of a published text, and stays within that text's setting. A refusal always
-loads: what of it cannot be read is taken to mean everything. What is not recorded is listed.
+channel and the hash of a published text, and stays within that text's setting, which has to be
+introduced, and described in a notice to that person (R1). A refusal always loads: what of it cannot
+be read is taken to mean everything. What is not recorded is listed.
 """
 
 from __future__ import annotations
