@@ -244,11 +244,18 @@ def folder_of(policy: bytes = POLICY) -> dict[str, bytes]:
     return files
 
 
+def introduce(gate: Gate) -> None:
+    """Introduce what the newest version asks for."""
+    for setting in gate.rules().policies[-1].settings:
+        gate.introduce(setting)
+
+
 def people(folder: Path, *, policy: bytes = POLICY) -> Gate:
     """Make a simulated workspace with its policy, members and choices, and no source yet."""
     Gate.create(folder, simulated=True, now=PUBLISHED).close()
     at(folder, PUBLISHED, lambda gate: publish(gate, policy))
     at(folder, JOINED, lambda gate: gate.register_subjects(rows_of(members())))
+    at(folder, JOINED, introduce)
     at(folder, CHOSE + 1, lambda gate: gate.load_choices(rows_of(choices(text_of_setting(gate)))))
     return Gate(folder, now=NOW)
 

@@ -304,6 +304,16 @@ def _notice(body: _Reader, event: Event) -> Said:
     return Said(notices=(Notice(body.text("version"), event.time),))
 
 
+def _objected(body: _Reader, _event: Event) -> Said:
+    body.text("channel", None)
+    return Said(objected=body.text("version"))
+
+
+def _taken_back(body: _Reader, _event: Event) -> Said:
+    body.text("channel", None)
+    return Said(taken_back=body.text("version"))
+
+
 def _amended(body: _Reader, _event: Event) -> Said:
     contract = body.text("contract")
     _evidence(body)
@@ -352,8 +362,8 @@ _OF_PERSON: Final[Mapping[str, Callable[[_Reader, Event], Said]]] = {
     "subject.registered": _registered,
     "subject.fact": _fact_of,
     "notice.delivered": _notice,
-    "version.objected": lambda body, _: Said(objected=body.text("version")),
-    "version.objection_withdrawn": lambda body, _: Said(taken_back=body.text("version")),
+    "version.objected": _objected,
+    "version.objection_withdrawn": _taken_back,
     "contract.amended": _amended,
     "choice.made": _chosen,
     "consent.claimed": _claimed,

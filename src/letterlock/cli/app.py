@@ -14,6 +14,7 @@ from letterlock import approval
 from letterlock.cli import replay as replay_screen
 from letterlock.cli import show
 from letterlock.cli.hold import app as hold_app
+from letterlock.cli.notice import app as notice_app
 from letterlock.cli.operators import approve, declare
 from letterlock.cli.options import (
     HERE,
@@ -33,7 +34,7 @@ from letterlock.cli.people import app as register_app
 from letterlock.cli.people import choose
 from letterlock.cli.policy import app as policy_app
 from letterlock.domain import time_of
-from letterlock.errors import LetterlockError, UsageError, VerificationError
+from letterlock.errors import LedgerError, LetterlockError, UsageError, VerificationError
 from letterlock.gate import Gate
 from letterlock.gate.policies import publishable, to_sign
 from letterlock.release.verify import verify as verify_release
@@ -57,6 +58,7 @@ app.add_typer(source_app, name="source")
 app.add_typer(register_app, name="register")
 app.add_typer(policy_app, name="policy")
 app.add_typer(hold_app, name="hold")
+app.add_typer(notice_app, name="notice")
 
 
 @app.command()
@@ -93,6 +95,7 @@ def init(
         show.OUT.print(f"published policy {version}", markup=False)
     if subjects is not None:
         show.loaded("members", gate.register_subjects(rows(subjects)), quiet=False)
+        _introduce(gate)
     if choices is not None:
         show.loaded("choices", gate.load_choices(rows(choices)), quiet=False)
     if source is not None:
@@ -109,6 +112,17 @@ def _operators(gate: Gate, pairs: Iterable[str]) -> dict[str, bytes]:
         keys[name] = new_key(Path(path))
         gate.register_operator(name, name, approval.public_key(keys[name]))
     return keys
+
+
+def _introduce(gate: Gate) -> None:
+    """Introduce the policy's settings, as members' sign-up notices describe them."""
+    for each in gate.settings():
+        try:
+            gate.introduce(each.setting.id)
+        except LedgerError as error:
+            show.OUT.print(str(error), markup=False)
+        else:
+            show.OUT.print(f"introduced setting {each.setting.id}", markup=False)
 
 
 @source_app.command("add")

@@ -22,8 +22,9 @@ from letterlock.cli.options import (
     key_of,
     signatures_of,
 )
+from letterlock.domain import DAY, text_of
 from letterlock.errors import InputError
-from letterlock.gate.policies import publishable, to_sign
+from letterlock.gate.policies import Introduced, Published, Standing, publishable, to_sign
 from letterlock.policy.diff import compare
 from letterlock.policy.document import check as check_document
 from letterlock.policy.document import read as read_document
@@ -156,3 +157,146 @@ def policy_text(
         return
     show.OUT.print(text, markup=False)
     show.OUT.print(f"sha256 {digest}", markup=False)
+
+
+# ── settings ────────────────────────────────────────────────────────────────────────────────
+
+
+@app.command("introduce")
+def policy_introduce(
+    setting: Annotated[str, typer.Argument(help="The setting's id.")],
+    *,
+    version: Annotated[
+        str | None, typer.Option(help="With this version (default: the first that was noticed).")
+    ] = None,
+    workspace: Workspace = HERE,
+    now: Now = None,
+) -> None:
+    """Introduce a setting: its version is published, and its notice delivered to somebody."""
+    told = gate_of(workspace, now).introduce(setting, version)
+    show.OUT.print(f"introduced setting {setting} with version {told}", markup=False)
+
+
+@app.command("settings")
+def policy_settings(*, workspace: Workspace = HERE, now: Now = None, as_json: Json = False) -> None:
+    """List the settings: what each asks for, its first version, and since when it shows."""
+    found = gate_of(workspace, now).settings()
+    if as_json:
+        show.as_json({"settings": [_setting_record(each) for each in found]})
+        return
+    for each in found:
+        setting = each.setting
+        since = "not introduced"
+        if each.at is not None:
+            since = f"introduced {text_of(each.at)} with version {each.version}"
+        gone = "" if each.listed else "; the newest version does not list it"
+        scope = (setting.purposes, setting.data_classes, setting.recipients)
+        lines = (
+            f"{setting.id}: {setting.title}",
+            f"  first in version {each.first}; {since}{gone}",
+            f"  {' · '.join(', '.join(names) for names in scope)}",
+        )
+        for line in lines:
+            show.OUT.print(line, markup=False)
+
+
+def _setting_record(each: Introduced) -> dict[str, object]:
+    setting = each.setting
+    return {
+        "id": setting.id,
+        "title": setting.title,
+        "purposes": list(setting.purposes),
+        "data_classes": list(setting.data_classes),
+        "recipients": list(setting.recipients),
+        "first_version": each.first,
+        "version": each.version or None,
+        "introduced": None if each.at is None else text_of(each.at),
+        "listed": each.listed,
+    }
+
+
+# ── how things stand, and how it came ───────────────────────────────────────────────────────
+
+
+@app.command("status")
+def policy_status(*, workspace: Workspace = HERE, now: Now = None, as_json: Json = False) -> None:
+    """Say of each version for how many members it is in force, noticed and objected to."""
+    found = gate_of(workspace, now).status()
+    if as_json:
+        show.as_json(
+            {
+                "as_of": text_of(found.as_of),
+                "members": found.members,
+                "without": found.without,
+                "versions": [_standing_record(each) for each in found.versions],
+            }
+        )
+        return
+    show.OUT.print(f"as of {text_of(found.as_of)}, of {found.members:,} members:")
+    for each in found.versions:
+        version = each.version
+        show.OUT.print(
+            f"version {version.version}: published {text_of(version.published_at)}, "
+            f"effective {text_of(version.effective_at)}",
+            markup=False,
+        )
+        show.OUT.print(
+            f"  in force for {each.in_force:,}, notified {each.notified:,}, "
+            f"objected {each.objected:,}"
+        )
+        for setting, introduced in each.settings.items():
+            said = "introduced" if introduced else "not introduced"
+            show.OUT.print(f"  setting {setting}: {said}", markup=False)
+    show.OUT.print(f"no version is in force for {found.without:,}")
+
+
+def _standing_record(each: Standing) -> dict[str, object]:
+    return {
+        "version": each.version.version,
+        "published": text_of(each.version.published_at),
+        "effective": text_of(each.version.effective_at),
+        "window_days": each.version.window // DAY,
+        "in_force": each.in_force,
+        "notified": each.notified,
+        "objected": each.objected,
+        "settings": dict(each.settings),
+    }
+
+
+@app.command("history")
+def policy_history(*, workspace: Workspace = HERE, now: Now = None, as_json: Json = False) -> None:
+    """List the versions: when, signed by whom (checked again), and what each brought along."""
+    found = gate_of(workspace, now).history()
+    if as_json:
+        show.as_json({"versions": [_published_record(each) for each in found]})
+    else:
+        for each in found:
+            _published(each)
+    raise typer.Exit(NO if any(each.doubt for each in found) else 0)
+
+
+def _published(each: Published) -> None:
+    version = each.version
+    signed = f"doubtful: {each.doubt}" if each.doubt else f"signed by {', '.join(each.signed_by)}"
+    when = f"published {text_of(version.published_at)}, effective {text_of(version.effective_at)}"
+    lines = [
+        f"version {version.version}: event {version.index}, {when}",
+        f"  {signed}",
+        *(f"  {name}  sha256 {digest}" for name, digest in each.documents.items()),
+        *(f"  brought: {kind} {name}".rstrip() for kind, name in each.brought),
+    ]
+    for line in lines:
+        show.OUT.print(line, markup=False)
+
+
+def _published_record(each: Published) -> dict[str, object]:
+    return {
+        "version": each.version.version,
+        "event": each.version.index,
+        "published": text_of(each.version.published_at),
+        "effective": text_of(each.version.effective_at),
+        "signed_by": list(each.signed_by),
+        "doubt": each.doubt or None,
+        "documents": dict(each.documents),
+        "brought": [{"kind": kind, "name": name} for kind, name in each.brought],
+    }

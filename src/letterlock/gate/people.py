@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from letterlock.domain import Act, Time, text_of
+from letterlock.domain import Act, Rulebook, Time, text_of
 from letterlock.errors import InputError
 from letterlock.gate.workspace import Workspace
 from letterlock.ledger import Draft, mark_of, read_shape
@@ -37,6 +37,7 @@ class _Recorded:
     known: set[str] = field(default_factory=set)
     members: set[str] = field(default_factory=set)
     refused_at: dict[str, Time] = field(default_factory=dict)
+    told: dict[str, set[str]] = field(default_factory=dict)
     marks: set[int] = field(default_factory=set)
 
 
@@ -63,7 +64,7 @@ class People(Workspace):
         loaded = Loaded(refused=reading.refused, widened=reading.widened)
 
         with self._writing():
-            before = self._recorded_choices({said.subject for said in reading.said})
+            before = self._recorded_choices({said.subject for said in reading.said}, rules)
             fresh = []
             for said in reading.said:
                 mark = mark_of(said.body)
@@ -73,7 +74,15 @@ class People(Workspace):
                     before.marks.add(mark)
                     fresh.append(said)
             reading.said = fresh
-            drafts = choices.drafts(reading, before.members, before.known, before.refused_at)
+            describing = {
+                name: {v.version for v in rules.policies if name in v.settings}
+                for name in rules.introduced
+            }
+
+            def told(subject: str, setting: str) -> bool:
+                return not describing[setting].isdisjoint(before.told.get(subject, ()))
+
+            drafts = choices.drafts(reading, before.members, before.known, before.refused_at, told)
             self._load(drafts, loaded, "choice.made")
         loaded.refused.sort()
         return loaded
@@ -118,7 +127,7 @@ class People(Workspace):
         loaded.recorded = counted
         return loaded
 
-    def _recorded_choices(self, subjects: set[str]) -> _Recorded:
+    def _recorded_choices(self, subjects: set[str], rules: Rulebook) -> _Recorded:
         """Return what the ledger holds of these subjects that decides what may be added."""
         head = self.store.head()
         found = _Recorded()
@@ -139,9 +148,15 @@ class People(Workspace):
         for number, member in theirs("person", "member"):
             found.known.add(wanted[number])
             (found.members.add if member else found.members.discard)(wanted[number])
+        symbols = self.store.symbols()
+        versions = {symbols[v.version]: v for v in rules.policies if v.version in symbols}
+        for number, symbol_of_version, index in theirs("notice", "version", "idx"):
+            version = versions.get(symbol_of_version)
+            if version is not None and index > version.index:
+                found.told.setdefault(wanted[number], set()).add(version.version)
         refusals = {
             number
-            for symbol, number in self.store.symbols().items()
+            for symbol, number in symbols.items()
             if (shape := read_shape(symbol)) is not None and shape.act is not Act.GRANT
         }
         for number, line, acted, mark in theirs("line", "shape", "acted", "mark"):

@@ -238,6 +238,8 @@ def read(data: bytes, file: str, *, members: int | None = None) -> World:
         dates.policy < min(dates.notices) and max(*dates.notices, dates.late_notice) < dates.asked
     ):
         raise InputError(f"{file}: [dates] must follow one another, notices after the policy")
+    if not min(dates.notices) + _MORNING < dates.setting:
+        raise InputError(f"{file}: [dates] a setting is introduced after the first notices (R1)")
     return world
 
 
@@ -433,6 +435,7 @@ def _draw_choices(
         _keenest(people, grants, share, rng)
         for share in (shares.everything, shares.earlier, shares.affiliate, shares.third_party)
     )
+    grants &= people.noticed <= acted  # nobody is asked before her notice (R1)
     rows: list[dict[str, Any]] = []
     for m in np.flatnonzero(grants | refuses).tolist():
         said = {"subject": str(people.id[m]), "time": int(acted[m]), "channel": "settings page"}
@@ -699,6 +702,7 @@ def _calendar(
                 _registrations(rows, world, version)
             ),
         )
+    yield world.dates.setting, lambda gate: _introduce(gate, world.question.setting)
     contract = world.question.contract
     for key, value in (("premium_from", contract), ("premium_to", "free")):
         changing = [r for r in members if r[key] is not None and r[key] > r["joined"]]
@@ -761,6 +765,10 @@ def _facts(facts: list[tuple[str, str, Time]]) -> Iterator[Row]:
     for number, (member, value, now) in enumerate(facts, 1):
         values = {"subject": member, "kind": "contract", "value": value, "from": text_of(now)}
         yield Row(number, values)
+
+
+def _introduce(gate: Gate, setting: str) -> None:
+    gate.introduce(setting)
 
 
 def _notify(gate: Gate, rows: list[dict[str, Any]], version: str) -> None:

@@ -1,8 +1,9 @@
 """Choices from a file or a form: a grant counts only with the subject's own act, a refusal always.
 
 Rows are taken in the order of their acts, whatever the order of the file. A grant needs time,
-channel and the hash of a published text, and stays within that text's setting. A refusal always
-loads: what of it cannot be read is taken to mean everything. What is not recorded is listed.
+channel and the hash of a published text, and stays within that text's setting, which has to be
+introduced, and described in a notice to that person (R1). A refusal always loads: what of it cannot
+be read is taken to mean everything. What is not recorded is listed.
 """
 
 from __future__ import annotations
@@ -98,6 +99,10 @@ def _grant(row: Row, subject: str, rules: Rulebook, now: Time) -> Said:
         line["expires"] = min(expires, END)
     row.done()
     setting = setting_of(text, rules)
+    if setting.id not in rules.introduced:
+        raise InputError(
+            f"setting {setting.id} is not introduced yet: letterlock policy introduce {setting.id}"
+        )
     check_scope(line, setting)
     evidence = {"time": acted, "channel": channel, "text": text, "setting": setting.id}
     body = {"subject": subject, "act": "grant", "lines": [line], "evidence": evidence}
@@ -180,13 +185,19 @@ def _checked(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def drafts(
-    reading: Reading, members: set[str], known: set[str], refused_at: dict[str, Time]
+    reading: Reading,
+    members: set[str],
+    known: set[str],
+    refused_at: dict[str, Time],
+    told: Callable[[str, str], bool],
 ) -> Iterator[Draft]:
     """Yield what is to be recorded, in the order of the acts.
 
     `refused_at` gives the latest refusal already recorded of each subject: an older grant comes too
-    late, for it would seem to be the later word. Whoever refuses without being known is entered as
-    a known non-member, so that the refusal stands if they ever join (R8, R35).
+    late, for it would seem to be the later word. `told` says whether a notice of a version that
+    describes a setting is recorded of a subject: without one nobody grants (R1). Whoever refuses
+    without being known is entered as a known non-member, so that the refusal stands if they ever
+    join (R8, R35).
     """
     for said in reading.said:
         subject = said.subject
@@ -194,6 +205,8 @@ def drafts(
             why = ""
             if subject not in members:
                 why = "is not a registered member, so cannot grant"
+            elif not told(subject, setting := said.body["evidence"]["setting"]):
+                why = f"no notice of a version that describes setting {setting} is recorded"
             elif subject in refused_at and refused_at[subject] >= said.acted:
                 why = "a refusal no older than it is already recorded, which it does not answer"
             if why:
