@@ -58,6 +58,11 @@ _ANYBODY: Final = tuple(Recipient("", "", each) for each in RecipientClass)
 _TRAINING: Final = tuple(filter(is_training, PURPOSES))
 
 
+def asked(clause: Clause) -> Level:
+    """Return the level that a clause asks; one that cannot be read asks for what nobody gives."""
+    return Level.NEVER if clause.level is None else clause.level
+
+
 def of_policy(document: Document, written: Document) -> Iterator[Problem]:
     """Yield what should not be published of policy.toml.
 
@@ -178,7 +183,7 @@ def _of_clauses(
             mend = "give it an id of its own: reasons name clauses"
             yield (*at, "id"), f"an earlier clause is called {clause.id!r} too", mend, ""
         seen |= {clause.id} - {""}  # which stands in for what is no id
-        if (clause.level or Level.NOTHING) < Level.GRANT and any(
+        if asked(clause) < Level.GRANT and any(
             covers(pattern, purpose) for purpose in _TRAINING for pattern in clause.purposes
         ):
             message = f"clause {clause.id!r} lets training go without a grant"
@@ -326,7 +331,7 @@ class _Space:
 
     def level(self, n: int) -> Level:
         """Return what a clause asks."""
-        return self.clauses[n].level or Level.NOTHING
+        return asked(self.clauses[n])
 
 
 def _reaches(clause: Clause, recipient: Recipient) -> bool:
@@ -503,7 +508,7 @@ def _of_page(document: Document, kind: str, page: Page) -> Iterator[Finding]:
         for name, clause in clauses.items():
             if f"{name}:" not in stated and name:
                 message = f"clause {said(name)} is not stated"
-                level = (clause.level or Level.NEVER).name.lower()
+                level = asked(clause).name.lower()
                 mend = f"say it in a paragraph, and mark that <!-- states {name}: {level} -->"
                 yield Finding(page.file, 1, message, mend, "R15")
     for fact, requirement in _NEEDED[kind].items():
@@ -522,7 +527,7 @@ def _of_mark(page: Page, mark: Mark, clauses: Mapping[str, Clause]) -> Iterator[
         mend = f"clauses here are: {listed(near or clauses)}"
         yield Finding(page.file, mark.line, f"there is no clause {said(mark.subject)}", mend, "R15")
     elif clause.level is not mark.level:
-        level = (clause.level or Level.NEVER).name.lower()
+        level = asked(clause).name.lower()
         message = f"this says {mark.level.name.lower()}, and clause {said(mark.subject)} {level}"
         mend = "say and mark here what the clause asks, or change the clause"
         yield Finding(page.file, mark.line, message, mend, "R15")
