@@ -215,7 +215,7 @@ def check(files: Mapping[str, bytes], name: str) -> tuple[Document | None, list[
     else:
         found, usable = _expanded(written), not reading.findings
         document = found if usable else None
-        for problem in lint.of_policy(found, written):
+        for problem in lint.of_policy(found, written, usable=usable):
             reading.find(*problem)
         findings += reading.findings
         findings += lint.of_texts(found, pages, lambda file: _path(name, file), usable=usable)

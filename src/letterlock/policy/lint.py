@@ -63,10 +63,11 @@ def asked(clause: Clause) -> Level:
     return Level.NEVER if clause.level is None else clause.level
 
 
-def of_policy(document: Document, written: Document) -> Iterator[Problem]:
+def of_policy(document: Document, written: Document, *, usable: bool) -> Iterator[Problem]:
     """Yield what should not be published of policy.toml.
 
-    `written` is the document with groups of places as they stand in it, where faults have lines.
+    `written` is the document with groups of places as they stand in it, where faults have lines. If
+    it is not `usable`, stand-ins are in it, and nothing follows from what clauses ask together.
     """
     if _size(document) > MOST_PAIRS:
         message = "this policy is too large to be checked"
@@ -84,7 +85,8 @@ def of_policy(document: Document, written: Document) -> Iterator[Problem]:
     yield from _same_names(document)
     yield from _silence(document)
     yield from _of_withdrawal(document)
-    yield from _of_matches(document)
+    if usable:
+        yield from _of_matches(document)
 
 
 def _size(document: Document) -> int:
