@@ -51,7 +51,7 @@ WRONG = {
         "faq.md", YES, " <!-- states training-needs-nothing: grant -->", 5,
         "there is no clause 'training-needs-nothing'", "R15"),
     "a mark of a contract's clause by its bare name": (
-        "policy.md", "contracts.premium.confidential:", "confidential:", 35,
+        "policy.md", "contracts.premium.confidential:", "confidential:", 33,
         "there is no clause 'confidential'", "R15"),
     "a faq that says another level": (
         "faq.md", YES, " <!-- states training-needs-a-yes: notice -->", 5,
@@ -88,7 +88,9 @@ WRONG = {
 @pytest.mark.parametrize(
     ("file", "old", "new", "line", "message", "requirement"), WRONG.values(), ids=WRONG
 )
-def test_a_fault_of_a_text_is_found_on_its_line(file, old, new, line, message, requirement):
+def test_a_fault_of_a_text_is_found_on_its_line(  # noqa: PLR0917 - a row of the table
+    file, old, new, line, message, requirement
+):
     """The document can be read all the same."""
     document, found = check(changed(file, old, new), "p")
     assert document is not None
@@ -151,12 +153,8 @@ def test_findings_are_sorted_by_file_and_line():
     files = changed("faq.md", "# Questions", "Bare.\n\n# Questions", files)
     files = changed("policy.toml", "Tern Models GmbH", "others", files)
     found = check(files, "p")[1]
-    assert [f.file for f in found] == [
-        "p/faq.md",
-        "p/policy.md",
-        "p/policy.md",
-        "p/policy.toml",
-    ] or [f.file for f in found] == ["p/faq.md", "p/policy.md", "p/policy.toml"]
+    files = [f.file.removeprefix("p/") for f in found]
+    assert files == ["faq.md", "policy.md", "policy.md", "policy.toml"]
     assert found == sorted(found, key=lambda f: (f.file, f.line))
 
 
@@ -239,7 +237,8 @@ def test_no_contract_has_weaker_protection_from_training(tables, names):
     [
         ([clause("a", "grant", **TRAIN)], ["a"]),
         ([clause("a", "explicit_grant", **TRAIN)], []),
-        ([clause("a", "grant", **TRAIN), clause("b", "explicit_grant", data_classes=["post.*"])], []),
+        ([clause("a", "grant", **TRAIN),
+          clause("b", "explicit_grant", data_classes=["post.*"])], []),
         ([clause("a", "grant", **TRAIN),
           clause("b", "explicit_grant", jurisdictions=["US"], **TRAIN)], ["a"]),
         ([clause("a", "grant", purposes=["evaluate"])], []),

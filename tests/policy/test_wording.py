@@ -21,11 +21,17 @@ BAD = (
     ("R33", "Data that was already disclosed cannot be recalled from recipients."),
     (
         "R33",
-        "Opting out means that we won't use your data going forward, but does not affect training that has already taken place.",
+        (
+            "Opting out means that we won't use your data going forward, but does not affect "
+            "training that has already taken place."
+        ),
     ),
     (
         "R33",
-        "Turning it off does not change anything about models trained before, as training already took place.",
+        (
+            "Turning it off does not change anything about models trained before, as training "
+            "already took place."
+        ),
     ),
     ("R33", "Ein Widerspruch wirkt sich nicht auf bereits erfolgtes Training aus."),
     ("R33", "Der Widerspruch hat keine Auswirkungen auf bereits trainierte Modelle."),
@@ -61,9 +67,15 @@ BAD = (
 
 GOOD = (
     "Nothing of yours is used until you say yes.",
-    "Your no reaches the data we have already released, every company that received it, and the models trained on it.",
+    (
+        "Your no reaches the data we have already released, every company that received it, and "
+        "the models trained on it."
+    ),
     "Ein Widerspruch gilt auch für bereits trainierte Modelle und verfällt nicht.",
-    "The withdrawal of consent does not affect the lawfulness of processing based on consent before its withdrawal.",
+    (
+        "The withdrawal of consent does not affect the lawfulness of processing based on consent "
+        "before its withdrawal."
+    ),
     "It is off by default.",
     "If you object within 30 days, the version before it stays in force for you.",
     "You can object and keep your account.",
