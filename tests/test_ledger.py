@@ -103,7 +103,8 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     },
     "policy.published": {
         "version": "v1", "effective_at": NOW, "window": 0, "clauses": [CLAUSE],
-        "data_classes": ["message.group"], "texts": {"s": {"en": "a" * 64}}, "documents": {"policy.toml": "…"},
+        "data_classes": ["message.group"], "texts": {"s": {"en": "a" * 64}},
+        "documents": {"policy.toml": "…"},
         "settings": {
             "s": {"title": "t", "purposes": ["infer"], "data_classes": ["*"], "recipients": ["us"]},
         },

@@ -679,3 +679,13 @@ def test_an_open_span_is_not_written():
     assert half.clauses[0].span == Span(time_of("2024-01-01"), END)
     (_, policy) = half.bodies(PUBLISHED)[-1]
     assert policy["clauses"][0].keys() == {"id", "level", "from"}
+
+
+def test_what_is_not_said_is_not_written():
+    """A policy of the time before [withdrawal] can be read again; no class of it is sensitive."""
+    text = re.sub(r"(?s)\[withdrawal\].*?\n\n", "", SMALL)
+    (_, policy) = read(only(text), "p").bodies(PUBLISHED)[-1]
+    assert not policy.keys() & {"withdrawal", "sensitive"}
+    (_, policy) = read(GOOD["northmail"], "p").bodies(PUBLISHED)[-1]
+    assert policy["withdrawal"]["days"] == 45
+    assert policy["sensitive"] == {"message.group": ["employment", "pay"]}
