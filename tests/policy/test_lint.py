@@ -147,6 +147,19 @@ def test_texts_are_not_held_against_what_cannot_be_used():
     assert "'level' cannot be 'maybe'" in one.message
 
 
+def test_texts_are_held_against_everything_else():
+    """A value that cannot be used hides no other fault, of texts or of clauses."""
+    files = changed("policy.toml", "days = 45", "days = 0")
+    files = changed("policy.toml", "window_days = 30", 'window_days = "30"', files)
+    files = changed("policy.toml", '["DE", "GB"]', '["DE", "GB"]\ncolour = "red"', files)
+    files = changed("notice.md", YES, " <!-- states training-needs-a-yes: never -->", files)
+    found = [f.message for f in check(files, "p")[1]]
+    assert len(found) == 4
+    assert any("this says never" in message for message in found)
+    tiers = changed("policy.toml", 'elsewhere"\n', 'elsewhere"\ncontracts = ["free"]\n', files)
+    assert any(f.requirement == "R25" for f in check(tiers, "p")[1])
+
+
 def test_findings_are_sorted_by_file_and_line():
     """Whichever part of the lint found them."""
     files = changed("policy.md", YES, "")

@@ -16,7 +16,7 @@ TEXT = """\
 # A *title* <!-- states a: grant -->
 
 One paragraph
-of **two** [lines](https://example.org "x"). <!-- states b: never; states withdrawal -->
+of **two** [lines](https://example.org). <!-- states b: never; states withdrawal -->
 
 Another, marked below.
 <!-- informational -->
@@ -78,6 +78,15 @@ WRONG = {
     "an image": ("a ![b](c) <!-- informational -->", 1, "images are not read"),
     "a fence": ("```\na\n```", 1, "code blocks are not read"),
     "an indented block": ("    a", 1, "code blocks are not read"),
+    "a quote too deep": ("> " * 25 + "a <!-- informational -->", 1, "this is nested too deeply"),
+    "a quote far too deep": (">" * 150 + " a", 1, "this is nested too deeply"),
+    "an item too deep": ("- " * 12 + "a", 1, "this is nested too deeply"),
+    "a title of a link": ('a\n[b](c "d") <!-- informational -->', 2, "titles of links"),
+    "a title of a definition": ('a <!-- informational -->\n\n[b]: c "d"', 3, "titles of links"),
+    "another definition": ('[b]: c\n\n[b]: c "d"', 3, "titles of links"),
+    "a footnote": ("a <!-- informational -->\n\n[^1]: b", 3, "titles of links and footnotes"),
+    "a heading that is a sentence": ("# We use it all.", 1, "this heading ends like a sentence"),
+    "a head that is a sentence": ("|All is used.|\n|-|", 1, "this heading ends like a sentence"),
     "no end": ("a" * (MAX_LENGTH + 1), 1, "this paragraph has 8,001 characters"),
     "no UTF-8": (b"a\n\xff", 2, "this is not UTF-8"),
     "no bound": (b"a" * (MAX_SIZE + 1), 1, "this is 262,145 bytes long"),
@@ -161,3 +170,10 @@ def test_what_is_huge_is_read_in_seconds(text):
     begun = time.process_time()
     parse(text.encode(), "p")
     assert time.process_time() - begun < 5
+
+
+def test_a_byte_order_mark_is_no_word():
+    """Some editors write one."""
+    page = parse(b"\xef\xbb\xbf# T\n\na <!-- informational -->", "p")
+    assert page.findings == []
+    assert page.paragraphs[0].text == "T"

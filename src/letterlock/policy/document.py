@@ -213,12 +213,12 @@ def check(files: Mapping[str, bytes], name: str) -> tuple[Document | None, list[
     except Unusable as error:
         findings.append(error.finding)
     else:
-        found, usable = _expanded(written), not reading.findings
-        document = found if usable else None
-        for problem in lint.of_policy(found, written, usable=usable):
+        found, unusable = _expanded(written), frozenset(reading.unusable)
+        document = None if unusable else found
+        for problem in lint.of_policy(found, written, unusable):
             reading.find(*problem)
         findings += reading.findings
-        findings += lint.of_texts(found, pages, lambda file: _path(name, file), usable=usable)
+        findings += lint.of_texts(found, pages, lambda file: _path(name, file), unusable)
     return document, sorted(findings, key=lambda f: (f.file, f.line, f.message))
 
 
