@@ -232,12 +232,13 @@ DOUBTFUL = {
     "a class of an unknown sensitivity": (
         {'"pay"]': '"jobs"] # here'}, "'jobs' is no category of what is sensitive", "R31"),
     "a sensitive class that a grant lets go": (
-        {'"training-needs-a-yes"\nlevel = "grant"': '"training-needs-a-yes"\nlevel = "grant" # here',
+        {'a-yes"\nlevel = "grant"': 'a-yes"\nlevel = "grant" # here',
          '\nsensitive = ["employment", "pay"]': "",
          'de = "Ihre öff': 'sensitive = ["health"]\nde = "Ihre öff'},
         "lets training go on 'post.public', which is sensitive", "R31"),
     "no withdrawal": (
-        {"[withdrawal]\nreaches": "[contracts.x]\n[[contracts.x.clauses]]\nid = 'x'\nlevel='never'\n#",
+        {"[withdrawal]\nreaches":
+         "[contracts.x]\n[[contracts.x.clauses]]\nid = 'x'\nlevel='never'\n#",
          "days = 45": "", **TOP}, "'withdrawal' is missing", "R33"),
     "a withdrawal that reaches no models": (
         {'"models", "backups"]': '"backups"] # here'}, "does not reach models", "R33"),
@@ -346,8 +347,8 @@ UNUSABLE = {
          '"Tern Models GmbH"': '"Tern Models GmbH" # here'},
         "'tern' cannot be 'Tern Models GmbH'", ""),
     "contracts as a text": (
-        {"window_days = 30": 'window_days = 30\ncontracts = "x" # here', "[contracts.free]": "", "[contracts.premium]": "",
-         "[[contracts.premium": "[[regions"},
+        {"window_days = 30": 'window_days = 30\ncontracts = "x" # here',
+         "[contracts.free]": "", "[contracts.premium]": "", "[[contracts.premium": "[[regions"},
         "'contracts' cannot be 'x'", ""),
     "an id with a blank": (
         {"[settings.genai]": '[settings."gen ai"] # here'}, "'gen ai' cannot be a name here", ""),
@@ -678,3 +679,13 @@ def test_an_open_span_is_not_written():
     assert half.clauses[0].span == Span(time_of("2024-01-01"), END)
     (_, policy) = half.bodies(PUBLISHED)[-1]
     assert policy["clauses"][0].keys() == {"id", "level", "from"}
+
+
+def test_what_is_not_said_is_not_written():
+    """A policy of the time before [withdrawal] can be read again; no class of it is sensitive."""
+    text = re.sub(r"(?s)\[withdrawal\].*?\n\n", "", SMALL)
+    (_, policy) = read(only(text), "p").bodies(PUBLISHED)[-1]
+    assert not policy.keys() & {"withdrawal", "sensitive"}
+    (_, policy) = read(GOOD["northmail"], "p").bodies(PUBLISHED)[-1]
+    assert policy["withdrawal"]["days"] == 45
+    assert policy["sensitive"] == {"message.group": ["employment", "pay"]}

@@ -10,6 +10,16 @@ from letterlock.policy.prose import MAX_LENGTH
 from letterlock.policy.wording import phrases
 
 BAD = (
+    ("R33", "Der Widerruf berührt bereits durchgeführtes Training nicht."),
+    ("R12", "Die fortgesetzte Nutzung gilt als Zustimmung."),
+    ("R2", "Wir nutzen Ihre Daten, sofern Sie nicht widersprechen."),
+    ("R2", "Wir verwenden Ihre Beiträge, es sei denn, Sie widersprechen."),
+    ("R2", "We use your posts unless you object."),
+    ("R33", "If you opt out, models that were already trained stay as they are."),
+    ("R33", "Training completed before you opt out remains unaffected."),
+    ("R33", "Data taken before you opt out stays in our models."),
+    ("R33", "Turning the setting off does not affect past training."),
+    ("R12", "By using the service you consent to this."),
     ("R33", "Opting out does not affect training that has already taken place."),
     ("R33", "Opting out doesn't affect training that already took place."),
     ("R33", "Your opt-out will not apply to training that has already occurred."),
@@ -21,11 +31,17 @@ BAD = (
     ("R33", "Data that was already disclosed cannot be recalled from recipients."),
     (
         "R33",
-        "Opting out means that we won't use your data going forward, but does not affect training that has already taken place.",
+        (
+            "Opting out means that we won't use your data going forward, but does not affect "
+            "training that has already taken place."
+        ),
     ),
     (
         "R33",
-        "Turning it off does not change anything about models trained before, as training already took place.",
+        (
+            "Turning it off does not change anything about models trained before, as training "
+            "already took place."
+        ),
     ),
     ("R33", "Ein Widerspruch wirkt sich nicht auf bereits erfolgtes Training aus."),
     ("R33", "Der Widerspruch hat keine Auswirkungen auf bereits trainierte Modelle."),
@@ -60,10 +76,19 @@ BAD = (
 )
 
 GOOD = (
+    "Sie gilt für Sie nach 30 Tagen, es sei denn, Sie widersprechen.",
+    "Der Widerruf erfasst auch bereits trainierte Modelle und läuft nicht ab.",
+    "By using the service you agree to nothing.",
     "Nothing of yours is used until you say yes.",
-    "Your no reaches the data we have already released, every company that received it, and the models trained on it.",
+    (
+        "Your no reaches the data we have already released, every company that received it, and "
+        "the models trained on it."
+    ),
     "Ein Widerspruch gilt auch für bereits trainierte Modelle und verfällt nicht.",
-    "The withdrawal of consent does not affect the lawfulness of processing based on consent before its withdrawal.",
+    (
+        "The withdrawal of consent does not affect the lawfulness of processing based on consent "
+        "before its withdrawal."
+    ),
     "It is off by default.",
     "If you object within 30 days, the version before it stays in force for you.",
     "You can object and keep your account.",

@@ -194,7 +194,7 @@ def read(files: Mapping[str, bytes], name: str) -> Document:
     the first thing that cannot be used: a policy.toml that is missing, not UTF-8 or not TOML, a key
     that is missing or unknown, a value that cannot be.
     """
-    reading, written = _written(files, _pages(files, name), name)
+    reading, written = _written(files, name)
     if reading.findings:
         raise Unusable(min(reading.findings, key=lambda f: f.line))
     return _expanded(written)
@@ -209,16 +209,16 @@ def check(files: Mapping[str, bytes], name: str) -> tuple[Document | None, list[
     findings = [f for page in pages.values() for f in (*page.findings, *lint.of_wording(page))]
     document = None
     try:
-        reading, written = _written(files, pages, name)
+        reading, written = _written(files, name)
     except Unusable as error:
         findings.append(error.finding)
     else:
-        found, usable = _expanded(written), not reading.findings
-        document = found if usable else None
-        for problem in lint.of_policy(found, written):
+        found, unusable = _expanded(written), frozenset(reading.unusable)
+        document = None if unusable else found
+        for problem in lint.of_policy(found, written, unusable):
             reading.find(*problem)
         findings += reading.findings
-        findings += lint.of_texts(found, pages, lambda file: _path(name, file), usable=usable)
+        findings += lint.of_texts(found, pages, lambda file: _path(name, file), unusable)
     return document, sorted(findings, key=lambda f: (f.file, f.line, f.message))
 
 
@@ -236,16 +236,15 @@ def _pages(files: Mapping[str, bytes], name: str) -> dict[str, Page]:
     }
 
 
-def _written(
-    files: Mapping[str, bytes], pages: Mapping[str, Page], name: str
-) -> tuple[Reading, Document]:
+def _written(files: Mapping[str, bytes], name: str) -> tuple[Reading, Document]:
     """Read policy.toml as it is written. Raises Unusable if there is none, or it is not TOML."""
     path = _path(name, POLICY)
     if POLICY not in files:
         mend = "write it, or name the folder that holds it"
         raise Unusable(Finding(path, 1, f"there is no {POLICY}", mend))
     reading = Reading(files[POLICY], path)
-    documents = {POLICY: reading.source} | {file: page.source for file, page in pages.items()}
+    # A text that is not UTF-8 is found by `check`, and so never published.
+    documents = {file: files[file].decode(errors="replace") for file in files if belongs(file)}
     return reading, _document(reading, documents)
 
 

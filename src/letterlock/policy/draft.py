@@ -24,7 +24,7 @@ from letterlock.domain import (
     text_of,
 )
 from letterlock.policy.document import Document
-from letterlock.policy.lint import clause_names
+from letterlock.policy.lint import asked, clause_names
 from letterlock.policy.places import called
 from letterlock.policy.texts import Words
 
@@ -291,7 +291,7 @@ class _Texts:
             yield f"## {say['faq train']}"
         for clause in training:
             yield self._clause(clause.id, clause)
-        if all((clause.level or Level.NOTHING) >= Level.GRANT for clause in clauses):
+        if all(asked(clause) >= Level.GRANT for clause in clauses):
             yield f"## {say['faq nothing']}"
             yield _informational(say["faq nothing answer"])
         yield f"## {say['faq who']}"
@@ -337,7 +337,7 @@ class _Texts:
 
     def _clause(self, name: str, clause: Clause, contract: str = "") -> str:
         """Return a clause in plain words, with its mark; `contract` is the one it belongs to."""
-        level, say = clause.level or Level.NEVER, self.language.words
+        level, say = asked(clause), self.language.words
         what, listed = say["anything"], ""
         if clause.data_classes != (ANY,):
             classes = [c for c in self.document.data_classes if _covered(clause.data_classes, c)]

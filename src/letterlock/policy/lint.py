@@ -43,6 +43,8 @@ Problem: TypeAlias = tuple[Where, str, str, str]
 
 T = TypeVar("T")
 
+Places: TypeAlias = frozenset[Where]
+
 REACHES: Final = ("releases", "recipients", "models", "backups", "indexes", "logs")
 """What an opt-out may reach; the first three it has to."""
 
@@ -58,10 +60,16 @@ _ANYBODY: Final = tuple(Recipient("", "", each) for each in RecipientClass)
 _TRAINING: Final = tuple(filter(is_training, PURPOSES))
 
 
-def of_policy(document: Document, written: Document) -> Iterator[Problem]:
+def asked(clause: Clause) -> Level:
+    """Return the level that a clause asks; one that cannot be read asks for what nobody gives."""
+    return Level.NEVER if clause.level is None else clause.level
+
+
+def of_policy(document: Document, written: Document, unusable: Places) -> Iterator[Problem]:
     """Yield what should not be published of policy.toml.
 
-    `written` is the document with groups of places as they stand in it, where faults have lines.
+    `written` is the document with groups of places as they stand in it, where faults have lines. At
+    `unusable` places something stands in for a value; nothing follows from it.
     """
     if _size(document) > MOST_PAIRS:
         message = "this policy is too large to be checked"
@@ -79,7 +87,7 @@ def of_policy(document: Document, written: Document) -> Iterator[Problem]:
     yield from _same_names(document)
     yield from _silence(document)
     yield from _of_withdrawal(document)
-    yield from _of_matches(document)
+    yield from _of_matches(document, unusable)
 
 
 def _size(document: Document) -> int:
@@ -178,7 +186,7 @@ def _of_clauses(
             mend = "give it an id of its own: reasons name clauses"
             yield (*at, "id"), f"an earlier clause is called {clause.id!r} too", mend, ""
         seen |= {clause.id} - {""}  # which stands in for what is no id
-        if (clause.level or Level.NOTHING) < Level.GRANT and any(
+        if asked(clause) < Level.GRANT and any(
             covers(pattern, purpose) for purpose in _TRAINING for pattern in clause.purposes
         ):
             message = f"clause {clause.id!r} lets training go without a grant"
@@ -326,7 +334,7 @@ class _Space:
 
     def level(self, n: int) -> Level:
         """Return what a clause asks."""
-        return self.clauses[n].level or Level.NOTHING
+        return asked(self.clauses[n])
 
 
 def _reaches(clause: Clause, recipient: Recipient) -> bool:
@@ -337,7 +345,7 @@ def _binds(clause: Clause, contract: str | None) -> bool:
     return bool({ANY, contract} & set(clause.contracts))
 
 
-def _of_matches(document: Document) -> Iterator[Problem]:
+def _of_matches(document: Document, unusable: Places) -> Iterator[Problem]:
     """Yield what is wrong with clauses that match together, source by source."""
     everybody = (*document.contracts, None)
     lists: list[tuple[Where, tuple[Clause, ...], Sequence[str | None]]] = [
@@ -346,6 +354,8 @@ def _of_matches(document: Document) -> Iterator[Problem]:
         *((("contracts", c, "clauses"), v, (c,)) for c, v in document.contracts.items()),
     ]
     for path, clauses, contracts in lists:
+        if any(place[: len(path)] == path for place in unusable):
+            continue
         try:
             yield from _undecided(_space(document, clauses), path, contracts)
             if path == ("clauses",):
@@ -427,13 +437,19 @@ def _of_sensitive(document: Document, everybody: Sequence[str | None]) -> Iterat
 
 def clause_names(document: Document) -> Iterator[tuple[str, Clause]]:
     """Yield what marks call each clause of a policy, and the clause, in its order."""
-    for clause in document.clauses:
-        yield clause.id, clause
-    for clause in document.region_clauses:
-        yield f"regions.{clause.id}", clause
+    for name, clause, _ in _named(document):
+        yield name, clause
+
+
+def _named(document: Document) -> Iterator[tuple[str, Clause, Where]]:
+    """Yield what marks call each clause, the clause, and where it stands."""
+    for n, clause in enumerate(document.clauses):
+        yield clause.id, clause, ("clauses", n)
+    for n, clause in enumerate(document.region_clauses):
+        yield f"regions.{clause.id}", clause, ("regions", "clauses", n)
     for contract, clauses in document.contracts.items():
-        for clause in clauses:
-            yield f"contracts.{contract}.{clause.id}", clause
+        for n, clause in enumerate(clauses):
+            yield f"contracts.{contract}.{clause.id}", clause, ("contracts", contract, "clauses", n)
 
 
 def _same_names(document: Document) -> Iterator[Problem]:
@@ -458,12 +474,11 @@ def of_texts(
     document: Document,
     pages: Mapping[str, Page],
     path: Callable[[str], str],
-    *,
-    usable: bool,
+    unusable: Places,
 ) -> Iterator[Finding]:
     """Yield texts that are missing or too many, and what does not agree with `document`.
 
-    A document that is not `usable` has stand-ins in it, with which no text could agree.
+    With what stands in at `unusable` places no text has to agree.
     """
     wanted = document.text_names
     for name, language in wanted.items():
@@ -474,8 +489,8 @@ def of_texts(
         if name not in wanted:
             mend = f"texts of this policy are: {', '.join(wanted)}"
             yield Finding(page.file, 1, f"{name} is no text of this policy", mend, "R15")
-        elif usable:
-            yield from _of_page(document, name.partition(".")[0], page)
+        else:
+            yield from _of_page(document, name.partition(".")[0], page, unusable)
 
 
 _NEEDED: Final = {
@@ -490,20 +505,23 @@ _MEANS: Final = {
 }
 
 
-def _of_page(document: Document, kind: str, page: Page) -> Iterator[Finding]:
+def _of_page(document: Document, kind: str, page: Page, unusable: Places) -> Iterator[Finding]:
     """Yield marks that do not agree with the policy, and what no paragraph states."""
-    clauses = dict(clause_names(document))
+    clauses: dict[str, Clause | None] = {
+        name: None if _stands_in(at, unusable) else clause for name, clause, at in _named(document)
+    }
+    days = _days(document, unusable)
     stated: set[str] = set()
     for paragraph in page.paragraphs:
         for mark in paragraph.marks:
             stated.add(mark.subject if mark.level is None else f"{mark.subject}:")
             yield from _of_mark(page, mark, clauses)
-        yield from _of_days(document, page, paragraph)
+        yield from _of_days(days, page, paragraph)
     if kind != "faq":
         for name, clause in clauses.items():
-            if f"{name}:" not in stated and name:
+            if clause is not None and f"{name}:" not in stated:
                 message = f"clause {said(name)} is not stated"
-                level = (clause.level or Level.NEVER).name.lower()
+                level = asked(clause).name.lower()
                 mend = f"say it in a paragraph, and mark that <!-- states {name}: {level} -->"
                 yield Finding(page.file, 1, message, mend, "R15")
     for fact, requirement in _NEEDED[kind].items():
@@ -512,17 +530,22 @@ def _of_page(document: Document, kind: str, page: Page) -> Iterator[Finding]:
             yield Finding(page.file, 1, f"{fact!r} is not stated", mend, requirement)
 
 
-def _of_mark(page: Page, mark: Mark, clauses: Mapping[str, Clause]) -> Iterator[Finding]:
+def _stands_in(path: Where, unusable: Places) -> bool:
+    """Say whether a clause has a stand-in for its id or level."""
+    return any((*path, *key) in unusable for key in ((), ("id",), ("level",)))
+
+
+def _of_mark(page: Page, mark: Mark, clauses: Mapping[str, Clause | None]) -> Iterator[Finding]:
     """Yield what is wrong with one mark."""
     if mark.level is None:
         return
     clause = clauses.get(mark.subject)
-    if clause is None:
+    if mark.subject not in clauses:
         near = [name for name in clauses if name.rpartition(".")[2] in mark.subject.split(".")]
         mend = f"clauses here are: {listed(near or clauses)}"
         yield Finding(page.file, mark.line, f"there is no clause {said(mark.subject)}", mend, "R15")
-    elif clause.level is not mark.level:
-        level = (clause.level or Level.NEVER).name.lower()
+    elif clause is not None and clause.level is not mark.level:
+        level = asked(clause).name.lower()
         message = f"this says {mark.level.name.lower()}, and clause {said(mark.subject)} {level}"
         mend = "say and mark here what the clause asks, or change the clause"
         yield Finding(page.file, mark.line, message, mend, "R15")
@@ -531,24 +554,34 @@ def _of_mark(page: Page, mark: Mark, clauses: Mapping[str, Clause]) -> Iterator[
 _DAYS: Final = re.compile(r"(\d+)[\s-]+(?:days?\b|tage?n?\b)", re.IGNORECASE)
 
 
-def _of_days(document: Document, page: Page, paragraph: Paragraph) -> Iterator[Finding]:
-    """Yield days in a paragraph that are not those of the facts it states."""
-    withdrawal = document.withdrawal
+def _days(document: Document, unusable: Places) -> dict[str, int]:
+    """Return the days of each fact, where they can be used."""
     days = {"lead": document.lead // DAY, "window": document.window // DAY}
-    days |= {"withdrawal": withdrawal.days} if withdrawal else {}
-    requirements = _NEEDED["policy"]
+    if document.withdrawal is not None:
+        days["withdrawal"] = document.withdrawal.days
+    missing = () in unusable  # a key at the top, perhaps one of these
+    keys = {
+        "lead": ("lead_days",),
+        "window": ("window_days",),
+        "withdrawal": ("withdrawal", "days"),
+    }
+    return {
+        fact: n
+        for fact, n in days.items()
+        if not (missing or keys[fact] in unusable or keys[fact][:-1] in unusable)
+    }
+
+
+def _of_days(days: Mapping[str, int], page: Page, paragraph: Paragraph) -> Iterator[Finding]:
+    """Yield days in a paragraph that are not those of the facts it states."""
     written = {int(found[:9]) for found in _DAYS.findall(paragraph.text)}
     for mark in paragraph.marks:
-        if (
-            mark.level is None
-            and mark.subject in days
-            and written - {days[mark.subject]} == written
-        ):
-            if not written:
-                continue
+        wanted = days.get(mark.subject) if mark.level is None else None
+        if wanted is not None and written and wanted not in written:
             message = f"this says other days than the policy: {listed(map(str, sorted(written)))}"
-            mend = f"write {days[mark.subject]} days, or change the policy"
-            yield Finding(page.file, mark.line, message, mend, requirements[mark.subject])
+            mend = f"write {wanted} days, or change the policy"
+            requirement = _NEEDED["policy"][mark.subject]
+            yield Finding(page.file, mark.line, message, mend, requirement)
 
 
 def of_wording(page: Page) -> Iterator[Finding]:

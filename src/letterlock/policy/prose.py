@@ -17,13 +17,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from letterlock.domain import Level
 from letterlock.policy.toml import MAX_SIZE, Finding, listed, said
+
+MAX_NESTING: Final = 10
+"""How deeply quotes and lists may lie in each other: parsers drop what lies too deep."""
 
 MAX_LENGTH: Final = 8_000
 """How many characters a paragraph may have: more is hard to read, and slow to parse."""
@@ -87,7 +90,12 @@ class _Draft:
     faulty: bool = False
 
 
-_BLOCKS: Final = MarkdownIt("commonmark").enable("table").disable(["inline", "text_join"])
+# Deep enough that whatever lies too deep is seen before it is dropped.
+_BLOCKS: Final = (
+    MarkdownIt("commonmark", {"maxNesting": 10 * MAX_NESTING})
+    .enable("table")
+    .disable(["inline", "text_join"])
+)
 _INLINE: Final = MarkdownIt("commonmark")
 
 
@@ -104,10 +112,16 @@ def parse(data: bytes, file: str) -> Page:
         line = data.count(b"\n", 0, error.start) + 1
         page.find(line, "this is not UTF-8", "save the file as UTF-8", "")
         return page
-    env: dict[str, object] = {}
+    env: dict[str, Any] = {}
     drafts: list[_Draft] = []
-    for token in _BLOCKS.parse(page.source, env):
+    deep = False
+    for token in _BLOCKS.parse(page.source.removeprefix("\ufeff"), env):
+        if token.level > 2 * MAX_NESTING and not deep:  # an item is a list and an item
+            deep = True
+            mend = "say it in a list of its own, or in paragraphs"
+            page.find((token.map or (0, 0))[0] + 1, "this is nested too deeply", mend)
         _block(page, token, drafts, env)
+    _definitions(page, env)
     for draft in drafts:
         text = " ".join("".join(draft.words).split())
         if any(map(str.isalnum, text)):
@@ -119,19 +133,34 @@ def parse(data: bytes, file: str) -> Page:
     return page
 
 
+def _definitions(page: Page, env: dict[str, Any]) -> None:
+    """Find definitions of links that could say something: by a title, or as a footnote."""
+    every = [*env.get("references", {}).items()]
+    every += [(each.get("label", ""), each) for each in env.get("duplicate_refs", ())]
+    for label, definition in every:
+        if definition["title"] or label.startswith("^"):
+            message = "titles of links and footnotes are not read"
+            mend = "say it in a paragraph, and mark that"
+            page.find(definition["map"][0] + 1, message, mend)
+
+
 def _finish(page: Page, draft: _Draft, text: str) -> None:
     """Take a paragraph into the page, and find what its marks lack."""
     plain = [mark for mark in draft.marks if not mark.subject]
     if plain and len(plain) < len(draft.marks):
         message = "this is marked informational, and as stating something"
         page.find(draft.line, message, "remove one of the marks, or split the paragraph")
-    if not (draft.marks or draft.heading or draft.faulty):
-        page.find(draft.line, "this paragraph has no mark", _HOW)
+    if not (draft.marks or draft.faulty):
+        if not draft.heading:
+            page.find(draft.line, "this paragraph has no mark", _HOW)
+        elif text.endswith((".", "!", ";")):
+            message = "this heading ends like a sentence, and has no mark"
+            page.find(draft.line, message, f"{_HOW}, or write it as a heading")
     marks = tuple(draft.marks)
     page.paragraphs.append(Paragraph(draft.line, text, marks, draft.heading))
 
 
-def _block(page: Page, token: Token, drafts: list[_Draft], env: dict[str, object]) -> None:
+def _block(page: Page, token: Token, drafts: list[_Draft], env: dict[str, Any]) -> None:
     """Take in one token of the document's blocks."""
     first, end = token.map or (0, 0)
     match token.type:
@@ -171,7 +200,7 @@ def _no_html(page: Page, line: int, content: str) -> None:
         page.find(line, message, "write it in Markdown, and nothing but a mark in <!-- -->")
 
 
-def _inline(page: Page, content: str, draft: _Draft, env: dict[str, object]) -> None:
+def _inline(page: Page, content: str, draft: _Draft, env: dict[str, Any]) -> None:
     """Take in the words of a paragraph or of one cell."""
     if len(content) > MAX_LENGTH:
         draft.faulty = True
@@ -189,14 +218,9 @@ def _inline(page: Page, content: str, draft: _Draft, env: dict[str, object]) -> 
             case "html_inline":
                 comments.append((n, line, token.content))
                 line += token.content.count("\n")
-            case "image":
-                page.find(line, "images are not read", "say in words what the image shows")
-            case kind:
-                draft.words.append(token.content)
+            case _:
+                _word(page, draft, token, line)
                 last = n if token.content.strip() else last
-                if kind == "text" and "<!--" in token.content:
-                    draft.faulty = True
-                    _no_html(page, line, "<!--")
     for n, at, comment in comments:
         draft.faulty = True
         if not _COMMENT.fullmatch(comment):
@@ -206,6 +230,20 @@ def _inline(page: Page, content: str, draft: _Draft, env: dict[str, object]) -> 
             page.find(at, "this mark does not stand at the end", mend)
         else:
             _marks(page, comment, at, draft)
+
+
+def _word(page: Page, draft: _Draft, token: Token, line: int) -> None:
+    """Take in words, and find what could say something without any."""
+    if token.type == "image":
+        page.find(line, "images are not read", "say in words what the image shows")
+    elif token.attrs.get("title"):
+        mend = "say it in a paragraph, and mark that"
+        page.find(line, "titles of links and footnotes are not read", mend)
+    else:
+        draft.words.append(token.content)
+        if token.type == "text" and "<!--" in token.content:
+            draft.faulty = True
+            _no_html(page, line, "<!--")
 
 
 def _marks(page: Page, comments: str, line: int, draft: _Draft) -> None:

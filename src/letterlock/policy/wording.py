@@ -32,11 +32,12 @@ def _phrase(
 
 
 _OPT_OUT: Final = (
-    r"opt(?:ing|ed|s)?[ -]?outs?\b|object|withdr[ae]w|refus|saying no\b|your no\b|turn\w* \w+ off"
+    r"opt(?:ing|ed|s)?[ -]?outs?\b|object|withdr[ae]w|refus|saying no\b|your no\b"
+    r"|(?:turn|switch)\w*\s(?:\w+\s){0,4}off\b"
 )
 _GONE: Final = (
     r"already|past\b|(?:previous|earlier|prior)\w*\b(?! version| policy| one| notice)"
-    r"|t[ao]k(?:en|ing) place|took place|retroactiv"
+    r"|t[ao]k(?:en|ing) place|took place|retroactiv|before (?:you|your|that|then|it)\b"
 )
 _NICHT: Final = r"nicht|kein"
 _WIDERSPRUCH: Final = (
@@ -89,7 +90,7 @@ PHRASES: Final = (
         _GONE,
         r"(?:not|never|cannot)\s(?:\w+\s){0,2}(?:affected|undone|reversed|retrained|deleted|removed"
         r"|withdrawn|erased|reached|changed|recalled|influenced)|unaffected|untouched"
-        r"|remains? (?:in|part)|stays? (?:in|part)",
+        r"|(?:remains?|stays?|kept) (?:in|part|as)\b|unchanged",
         r"train|model|releas|disclos|shared|recipient",
         unless=_LAWFUL,
     ),
@@ -130,6 +131,25 @@ PHRASES: Final = (
         r"nur\b|ausschließlich|lediglich|allein\b",
         r"zukunft|künftig|zukünftig|fortan|ab dann",
         unless="nicht nur",
+    ),
+    _phrase(
+        *_REACHES_PAST,
+        _WIDERSPRUCH,
+        rf"(?:berühr|betr[ie]ff|erfass|beeinfluss|änder)(?:(?!\bund\b)[^.!?,])*\b(?:{_BEREITS}|erfolgt"
+        r"|durchgeführt|trainiert)(?:(?!\bund\b)[^.!?,])*\bnicht\b",
+        unless=_LAWFUL,
+    ),
+    _phrase(
+        *_CONSENT_BY_USE,
+        r"by (?:using|accessing|visiting|opening|browsing|staying|logging|signing)",
+        r"you (?:agree|accept|consent|acknowledge)|constitut|deemed",
+        unless=r"nothing|not|never",
+    ),
+    _phrase(
+        *_CONSENT_BY_USE,
+        r"(?:fortgesetzte|weitere|fortdauernde)\w* (?:be)?nutzung",
+        r"(?:gilt|gelten|zählt|verstanden|gewertet) als|bedeutet|als (?:zustimmung|einwilligung)",
+        unless=r"kein|nicht|nie",
     ),
     _phrase(*_CONSENT_BY_USE, r"(?:by|in) continuing to (?:use|access|visit|browse)"),
     _phrase(
@@ -225,6 +245,19 @@ PHRASES: Final = (
         r"|abwählen|abmelden)|(?:solange|sofern|wenn"
         r"|falls)\ssie\s(?:\w+\s){0,5}nicht\s(?:\w+\s){0,2}"
         r"(?:ausschalten|abschalten|deaktivieren|abwählen|abmelden|ausgeschaltet|deaktiviert)",
+    ),
+    _phrase(
+        *_DEFAULT,
+        r"unless (?:and until )?(?:you|members?|they|users?) (?:\w+ )?objects?\b",
+        r"us(?:e|es|ed|ing)\b|shar(?:e|ed|ing)\b|train|disclos|process",
+        unless=r"effect|in force|version",
+    ),
+    _phrase(
+        *_DEFAULT,
+        r"(?:es sei denn|außer),?\s(?:dass\s|wenn\s)?sie\s(?:\w+\s){0,4}widers?prech"
+        r"|(?:sofern|solange|wenn|falls)\ssie\s(?:\w+\s){0,4}nicht\s(?:\w+\s){0,2}widers?prech",
+        r"\w*nutz|\w*verwend|trainier|weiterg[ei]b|\w*verarbeit",
+        unless=r"fassung|kraft|gilt\b",
     ),
 )  # fmt: skip
 """What no text may say, in English and German, whatever the mark beside it says."""
