@@ -26,7 +26,7 @@ from letterlock.domain import (
     text_of,
     time_of,
 )
-from letterlock.errors import InputError
+from letterlock.errors import InputError, UsageError
 from letterlock.gate import Gate, Loaded
 from letterlock.policy.decide import decide
 from letterlock.sources.choices import read
@@ -136,7 +136,8 @@ def test_a_grant_is_recorded_with_its_act(gate):
     assert line.expires_at == time_of("2025-01-01")
     events = gate.store.events(upto=gate.store.head().index, subjects=["ann"])
     evidence = next(e.body["evidence"] for e in events if e.kind == "choice.made")
-    assert evidence == {"time": CHOSE, "channel": "web", "text": text, "setting": "genai"}
+    shown = {"text": text, "setting": "genai", "language": "en"}
+    assert evidence == {"time": CHOSE, "channel": "web", **shown}
 
 
 def test_open_ends_are_open(gate):
@@ -210,7 +211,7 @@ def test_one_such_choice_made_by_hand_is_an_error(name, gate):
     if not set(change) & {"subject", "act", *known} or None in known.values():
         return
     before = gate.store.head()
-    with pytest.raises(InputError):
+    with pytest.raises((InputError, UsageError)):
         gate.choose(row["subject"], row["act"], **known)
     assert gate.store.head() == before
 
@@ -226,7 +227,6 @@ GARBAGE = {
     "an unknown class": ({"data_class": "telemetry"}, "data_class"),
     "a pattern amid a word": ({"data_class": "mess*"}, "data_class"),
     "an unknown recipient": ({"recipient": "nobody"}, "recipient"),
-    "a class of recipients": ({"recipient": "third_party"}, "recipient"),
     "a period that is no date": ({"from": "soon"}, "period"),
     "a period that is a number": ({"to": 5}, "period"),
     "a period that ends before it begins": ({"from": "2024-05-01", "to": "2024-04-01"}, "period"),
@@ -262,6 +262,25 @@ def test_what_cannot_be_read_of_a_refusal_means_everything(name, act, gate):
         assert value == ("*" if key in change else row[key])
     if what == "period" or len(change) > 2:
         assert (line.span.start, line.span.end) == (BEGINNING, END)
+
+
+@pytest.mark.parametrize("recipient", ["controller", "affiliate", "third_party"])
+def test_a_refusal_may_name_a_class_of_recipients(recipient, gate):
+    """A no to everybody of a kind is recorded as such; a yes to them is not one."""
+    text = text_of_setting(gate)
+    loaded = load(
+        gate, [refusal("ann", recipient=recipient), grant("bob", text, recipient=recipient)]
+    )
+    assert (loaded.recorded, loaded.widened) == (1, [])
+    assert [line.recipient for line in lines(gate, "ann")] == [recipient]
+    assert [problem.subject for problem in loaded.refused] == ["bob"]
+
+
+def test_a_file_holds_one_line_in_a_row(gate):
+    """Several lines of one act are for forms and commands: in a file they are an unknown column."""
+    row = grant("ann", text_of_setting(gate), lines=[{"purpose": PURPOSE}])
+    (refused,) = load(gate, [row]).refused
+    assert refused.why == "unknown lines"
 
 
 HARMLESS = {

@@ -13,6 +13,7 @@ import typer
 from letterlock import approval
 from letterlock.cli import replay as replay_screen
 from letterlock.cli import show
+from letterlock.cli.contracts import app as contract_app
 from letterlock.cli.hold import app as hold_app
 from letterlock.cli.notice import app as notice_app
 from letterlock.cli.operators import approve, declare
@@ -31,7 +32,7 @@ from letterlock.cli.options import (
     new_key,
 )
 from letterlock.cli.people import app as register_app
-from letterlock.cli.people import choose
+from letterlock.cli.people import choose, export
 from letterlock.cli.policy import app as policy_app
 from letterlock.domain import time_of
 from letterlock.errors import LedgerError, LetterlockError, UsageError, VerificationError
@@ -59,6 +60,7 @@ app.add_typer(register_app, name="register")
 app.add_typer(policy_app, name="policy")
 app.add_typer(hold_app, name="hold")
 app.add_typer(notice_app, name="notice")
+app.add_typer(contract_app, name="contract")
 
 
 @app.command()
@@ -187,6 +189,7 @@ def _add(  # noqa: PLR0917 - the options of two commands
 
 
 app.command()(choose)
+app.command()(export)
 app.command()(approve)
 app.command()(declare)
 

@@ -1,9 +1,10 @@
-"""`letterlock register …` and `letterlock choose`."""
+"""`letterlock register …`, `letterlock choose` and `letterlock export`."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -20,7 +21,9 @@ from letterlock.cli.options import (
     gate_of,
     signatures_of,
 )
-from letterlock.errors import UsageError
+from letterlock.domain import ANY, BEGINNING, END, Line, Time, names, text_of, time_of
+from letterlock.errors import InputError, UsageError
+from letterlock.gate import Chosen
 from letterlock.sources.records import rows
 
 app = typer.Typer(no_args_is_help=True, help="Register members, facts, recipients and operators.")
@@ -61,23 +64,44 @@ def register_recipient(
 
 def choose(
     subject: Annotated[str | None, typer.Argument(help="Whose choice it is.")] = None,
-    act: Annotated[str | None, typer.Argument(help="grant, withdraw or object")] = None,
+    act: Annotated[str | None, typer.Argument(help="grant, withdraw, object or gpc")] = None,
     *,
     load: Annotated[Path | None, typer.Option(help="Load choices from this file instead.")] = None,
-    setting: Annotated[str, typer.Option(help="For a grant: the setting it is made through.")] = "",
+    setting: Annotated[str, typer.Option(help="The setting it is made through.")] = "",
     language: Annotated[str, typer.Option(help="The language it was shown in.")] = "en",
-    purpose: Annotated[str, typer.Option("--purpose", "-p", help="What for.")] = "*",
-    data_class: Annotated[str, typer.Option(help="Which data: a class or x.*")] = "*",
-    recipient: Annotated[str, typer.Option("--recipient", "-r", help="Who.")] = "*",
+    purpose: Annotated[
+        str | None, typer.Option("--purpose", "-p", help="Only this purpose.")
+    ] = None,
+    data_class: Annotated[str | None, typer.Option(help="Only this class of data, or x.*")] = None,
+    recipient: Annotated[
+        str | None,
+        typer.Option("--recipient", "-r", help="Only this one; a no: a class of them too."),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Only what is made from then.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Only what is made before.")] = None,
+    expires: Annotated[str | None, typer.Option(help="Until when a grant holds.")] = None,
     channel: Annotated[str, typer.Option(help="How the choice reached you.")] = "command line",
-    earlier: Annotated[bool, typer.Option(help="A grant for what is already there.")] = False,
-    explicit: Annotated[bool, typer.Option(help="A grant for sensitive data.")] = False,
-    category: Annotated[list[str] | None, typer.Option(help="Which sensitive category.")] = None,
+    earlier: Annotated[
+        bool, typer.Option("--earlier", help="A grant also for what is there, or --from --to.")
+    ] = False,
+    explicit: Annotated[
+        bool, typer.Option("--explicit", help="A grant also for what is sensitive.")
+    ] = False,
+    category: Annotated[
+        list[str] | None, typer.Option(help="Only this sensitive category (repeatable).")
+    ] = None,
+    non_member: Annotated[
+        bool, typer.Option("--non-member", help="A no of somebody without an account.")
+    ] = False,
+    browser: Annotated[str, typer.Option(help="For gpc: which browser sends it.")] = "",
+    off: Annotated[bool, typer.Option("--off", help="For gpc: it no longer does.")] = False,
     workspace: Workspace = HERE,
     now: Now = None,
     as_json: Json = False,
 ) -> None:
-    """Record one choice, or load many. A refusal without options refuses everything."""
+    """Record one choice, or load many. Without options, a no means everything."""
     gate = gate_of(workspace, now)
     if load is not None:
         finish(gate.load_choices(rows(load)), "choices", as_json=as_json)
@@ -86,21 +110,107 @@ def choose(
         raise UsageError(
             "say whose choice it is and what: letterlock choose SUBJECT ACT, or --load"
         )
-    text = ""
-    if act == "grant":
-        if not setting:
-            raise UsageError("a grant is made through a setting: --setting")
-        text = gate.text_hash(setting, language)
-    gate.choose(
+    if act == "gpc":
+        signal = gate.gpc(subject, browser, on=not off, non_member=non_member)
+        _gpc(signal, off=off, as_json=as_json)
+        return
+    if browser or off:
+        raise UsageError("--browser and --off are for what a browser says: choose SUBJECT gpc")
+    chosen = gate.choose(
         subject,
         act,
+        channel=channel,
+        setting=setting,
+        language=language,
         purpose=purpose,
         data_class=data_class,
         recipient=recipient,
-        channel=channel,
-        text=text,
+        from_=_time(start),
+        to=_time(end),
         earlier=earlier,
         explicit=explicit,
         categories=category or (),
+        expires=_time(expires),
+        non_member=non_member,
     )
-    show.OUT.print(f"recorded: {subject} {act} {purpose}, {data_class}, {recipient}", markup=False)
+    _show(chosen, as_json=as_json)
+
+
+def _time(text: str | None) -> Time | None:
+    return None if text is None else time_of(text)
+
+
+def _show(chosen: Chosen, *, as_json: bool) -> None:
+    """Print a choice as it was recorded."""
+    record = chosen.record()
+    if as_json:
+        show.as_json(record)
+        return
+    of = f", setting {record['setting']}" if "setting" in record else ""
+    show.OUT.print(f"recorded as event {record['event']}: {record['subject']}{of}", markup=False)
+    for line in chosen.lines:
+        show.OUT.print(f"  {_words(line)}", markup=False)
+        if line.explicit:
+            listed = names(line.categories) or "no category"
+            show.OUT.print(f"    explicitly, for what is sensitive: {listed}", markup=False)
+        if line.expires_at < END:
+            show.OUT.print(f"    until {text_of(line.expires_at)}")
+
+
+_EVERY: Final = {
+    "controller": "the platform itself",
+    "affiliate": "every affiliate",
+    "third_party": "every third party",
+}
+
+
+def _words(line: Line) -> str:
+    """Say what a line of a choice says."""
+    purpose = "every purpose" if line.purpose == ANY else line.purpose
+    data = "all data" if line.pattern == ANY else line.pattern
+    who = "every recipient" if line.recipient == ANY else _EVERY.get(line.recipient, line.recipient)
+    reach = line.reach()
+    made = f"made from {text_of(reach.start)}" if reach.start > BEGINNING else "whenever made"
+    if reach.end < END:
+        made += f", before {text_of(reach.end)}"
+    asked = " (asked for separately)" if line.earlier else ""
+    return f"{line.act}: {purpose}, {data}, {who}, {made}{asked}"
+
+
+def _gpc(chosen: Chosen | None, *, off: bool, as_json: bool) -> None:
+    """Print what was made of a browser's signal."""
+    if as_json:
+        show.as_json({"recorded": chosen is not None, **(chosen.record() if chosen else {})})
+    elif chosen is None:
+        show.OUT.print("nothing new: this browser said so before")
+    elif off:
+        show.OUT.print("noted: this browser no longer sends Sec-GPC. That is no yes: its objection")
+        show.OUT.print("stays until the subject says yes (letterlock choose SUBJECT grant)")
+    else:
+        _show(chosen, as_json=False)
+
+
+def export(
+    subject: Annotated[str, typer.Argument(help="Whose history.")],
+    *,
+    out: Annotated[Path | None, typer.Option("--out", help="A new file to write it to.")] = None,
+    workspace: Workspace = HERE,
+    now: Now = None,
+) -> None:
+    """Give somebody everything recorded of them, as JSON-LD (GDPR Art. 20)."""
+    found = gate_of(workspace, now).history_of(subject)
+    if out is None:
+        show.as_json(found)
+        return
+    data = json.dumps(found, ensure_ascii=False, indent=2).encode() + b"\n"
+    try:
+        file = out.open("xb")
+        try:
+            with file:
+                file.write(data)
+        except BaseException:  # half a history is none
+            out.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
+    show.OUT.print(f"wrote {out}", markup=False)

@@ -95,12 +95,17 @@ def loaded(what: str, found: Loaded, *, quiet: bool) -> None:
                 "already": found.already,
                 "refused": [r._asdict() for r in found.refused],
                 "widened": [r._asdict() for r in found.widened],
+                "kept": [r._asdict() for r in found.kept],
             }
         )
         return
     already = f", {found.already:,} were recorded already" if found.already else ""
     OUT.print(f"{found.recorded:,} {what} recorded{already}")
-    for title, listed in (("not recorded", found.refused), ("widened", found.widened)):
+    for title, listed in (
+        ("not recorded", found.refused),
+        ("widened", found.widened),
+        ("kept as evidence", found.kept),
+    ):
         if listed:
             OUT.print(f"{len(listed):,} {title}:")
             for problem in listed[:_SHOWN]:

@@ -4,15 +4,27 @@ A workspace is a folder: letterlock.toml, ledger.db, index/ (who is in which row
 releases/ (each with `outgoing` and `private`), keys/. Logic lives in the modules it calls.
 """
 
+from letterlock.gate.contracts import Contracts
 from letterlock.gate.holds import Held, Holds
 from letterlock.gate.notices import Exported, Notices
 from letterlock.gate.operators import Operators
-from letterlock.gate.people import FEW, Loaded, People
+from letterlock.gate.people import FEW, Chosen, Loaded, People
 from letterlock.gate.policies import Policies
 from letterlock.gate.releases import ATTEMPTS, Built, Checked, Outcome, Releases
 
-__all__ = ["ATTEMPTS", "FEW", "Built", "Checked", "Exported", "Gate", "Held", "Loaded", "Outcome"]
+__all__ = [
+    "ATTEMPTS",
+    "FEW",
+    "Built",
+    "Checked",
+    "Chosen",
+    "Exported",
+    "Gate",
+    "Held",
+    "Loaded",
+    "Outcome",
+]
 
 
-class Gate(Operators, Policies, Notices, People, Holds, Releases):
+class Gate(Operators, Policies, Notices, People, Contracts, Holds, Releases):
     """One workspace, opened: every verb there is."""

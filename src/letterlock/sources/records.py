@@ -82,6 +82,10 @@ class Row:
         found = {name: self.time(name) for name in ("from", "to")}
         return {name: min(max(t, BEGINNING), END) for name, t in found.items() if t is not None}
 
+    def left(self) -> dict[str, Any]:
+        """Return what was not asked for yet, as it was given."""
+        return dict(self._left)
+
     def done(self) -> None:
         """Raise InputError if something was not asked for."""
         if self._left:
