@@ -426,6 +426,7 @@ def _prepare(run: CommandLine, folder: Path, persons: list[str], granted: list[s
     words = "register", "subjects", folder / "subjects.parquet", "--json"
     found = run("register subjects", *words, at=BEGUN)
     assert (found["recorded"], found["refused"]) == (len(persons), [])
+    run("policy introduce", "policy", "introduce", "training", at=BEGUN)
     count = len(granted)
     said = {
         "subject": granted,

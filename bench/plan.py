@@ -44,8 +44,11 @@ def read(workspace: Path) -> dict[str, Any]:
     rules = gate.rules(AS_OF)
     forget_peak()
     with meter(found):
-        columns = planning._Columns.read(  # noqa: SLF001 - a part, measured by itself
-            gate.store, rules, PURPOSE, RECIPIENT, gate.store.head().index
+        columns = planning.read_columns(
+            gate.store,
+            [(PURPOSE, rules.recipients[RECIPIENT])],
+            as_of=AS_OF,
+            upto=gate.store.head().index,
         )
     tables = (columns.facts, columns.notices, columns.lines)
     return found | {"rows": sum(len(t.member) for t in tables), "peak_mb": peak()}

@@ -181,6 +181,12 @@ def _operators(folder: Path) -> None:
             first.register_operator(name, name, approval.public_key(key))
 
 
+def _introduce(folder: Path) -> None:
+    with closing(Gate(folder, now=time_of("2019-01-01"))) as gate:
+        for setting in SETTINGS:
+            gate.introduce(setting)
+
+
 def ledger(work: Path, members: int, changed: int) -> Path:
     """Make a workspace whose ledger holds `members` members and all they said; returns it."""
     folder = work / f"ledger-{members}-{changed}"
@@ -214,6 +220,7 @@ def ledger(work: Path, members: int, changed: int) -> Path:
     drafts = _registrations(people, ids, facts)
     recorder.spread(drafts, members, time_of("2018-02-01"), time_of("2019-01-01"), 5000)
 
+    _introduce(folder)
     total = members * CHOICES
     said = _Choices(rng, rng.integers(0, members, total))
     drafts = (said.draft(n, ids, texts) for n in range(total))

@@ -25,6 +25,8 @@ from letterlock.domain import END, EPOCH, Item, Party, Role, Signature, Time, te
 from letterlock.gate import Gate
 from letterlock.gate.policies import publishable, to_sign
 from letterlock.ledger import Draft
+from letterlock.policy.document import read
+from letterlock.policy.draft import draft
 from letterlock.sources.mapping import Mapping as Columns
 from letterlock.sources.mapping import read_mapping
 from letterlock.sources.quotes import names_in_thread, quoted_authors, resolve
@@ -72,13 +74,17 @@ en = "train models that generate text"
 [purposes.infer]
 en = "answer your questions"
 
+[withdrawal]
+reaches = ["releases", "recipients", "models"]
+days = 30
+
 [[clauses]]
 id = "a-yes-first"
 level = "grant"
 
 [settings.genai]
 title = "Data for Generative AI Improvement"
-purposes = ["train.generative", "infer"]
+purposes = ["train.generative"]
 data_classes = ["message.*", "post.public"]
 recipients = ["own", "maker"]
 
@@ -224,9 +230,24 @@ def publish(gate: Gate, policy: bytes = POLICY) -> str:
     for operator, key in KEYS.items():
         if operator not in gate.rules().operators:
             gate.register_operator(operator, operator.title(), approval.public_key(key))
-    files = {"policy.toml": policy}
+    files = folder_of(policy)
     signed = to_sign(publishable(files, "policy"))
     return gate.publish(files, "policy", approval.sign_all(KEYS, signed))
+
+
+def folder_of(policy: bytes = POLICY) -> dict[str, bytes]:
+    """Return a policy's folder: its policy.toml, and the texts that are drafted from it."""
+    files = {"policy.toml": policy}
+    document = read(files, "policy")
+    for language in document.languages:
+        files |= {name: text.encode() for name, text in draft(document, language).items()}
+    return files
+
+
+def introduce(gate: Gate) -> None:
+    """Introduce what the newest version asks for."""
+    for setting in gate.rules().policies[-1].settings:
+        gate.introduce(setting)
 
 
 def people(folder: Path, *, policy: bytes = POLICY) -> Gate:
@@ -234,6 +255,7 @@ def people(folder: Path, *, policy: bytes = POLICY) -> Gate:
     Gate.create(folder, simulated=True, now=PUBLISHED).close()
     at(folder, PUBLISHED, lambda gate: publish(gate, policy))
     at(folder, JOINED, lambda gate: gate.register_subjects(rows_of(members())))
+    at(folder, JOINED, introduce)
     at(folder, CHOSE + 1, lambda gate: gate.load_choices(rows_of(choices(text_of_setting(gate)))))
     return Gate(folder, now=NOW)
 
@@ -648,9 +670,9 @@ def live(folder: Path, world: World) -> Gate:
 def renamed(world: World, drawer: Drawer) -> World:
     """Give a world's people the names that the table has for them."""
     drafts = []
-    for t, draft in world.drafts:
-        body = dict(draft.body)
+    for t, said in world.drafts:
+        body = dict(said.body)
         if "subject" in body:
             body["subject"] = drawer.name(int(body["subject"][1:]))
-        drafts.append((t, Draft(draft.kind, body)))
+        drafts.append((t, Draft(said.kind, body)))
     return World(drafts, [], world.as_of, [drawer.name(n) for n in range(SUBJECTS)])

@@ -62,6 +62,8 @@ class Maker:
     def __init__(self, seed: int, *, people: int = 6, items: int = 40) -> None:
         """Prepare to draw the world of `seed`."""
         self.rng = random.Random(seed)
+        # (Of its own, so that what it draws changes nothing else about the world of a seed.)
+        self.other = random.Random(f"other {seed}")
         self.strange = self.rng.random() < 0.6
         self.world = World(people=[f"p{n}" for n in range(people)])
         self.count = items
@@ -137,6 +139,11 @@ class Maker:
             for _ in range(rng.choice([0, 0, 1, 2]))
         ]
         texts = TEXTS if rng.random() < 0.8 else TEXTS[:1]
+        sensitive: dict[str, Any] = {}
+        if self.other.random() < 0.3:
+            some = self.other.sample(CLASSES, self.other.choice([1, 1, 2]))
+            sets = (["pay"], ["pay"], ["health"], ["pay", "health"], ["biometric"])
+            sensitive["sensitive"] = {name: self.other.choice(sets) for name in some}
         self.say(
             when,
             "policy.published",
@@ -146,6 +153,7 @@ class Maker:
             clauses=clauses,
             data_classes=list(CLASSES[: rng.choice([3] + [4] * 9)]),
             texts={"s": {"en": texts[0], "de": texts[-1]}},
+            **sensitive,
         )
 
     def everything(self) -> dict[str, Any]:
@@ -199,7 +207,7 @@ class Maker:
     def choose(self, person: str, when: float, *, act: str = "", wide: bool = False) -> None:
         """Let a person choose."""
         rng = self.rng
-        act = act or rng.choice(["grant", "grant", "grant", "withdraw", "object"])
+        act = act or rng.choice(["grant"] * 3 + ["withdraw", "object"])
         grant = act == "grant"
         lines = []
         names = [name for name, _ in RECIPIENTS]
@@ -211,12 +219,7 @@ class Maker:
                 "recipient": recipient,
             }
             if not grant:
-                for key in ("purpose", "recipient"):
-                    if rng.random() < 0.3:
-                        line[key] = "*"
-                if rng.random() < 0.15:
-                    line |= self.span()
-                lines.append(line)
+                lines.append(self.refused(line))
                 continue
             if rng.random() < 0.5:
                 line |= {
@@ -227,6 +230,8 @@ class Maker:
                 line["expires"] = day(rng.choice([50, 80, 100, 150]))
             if not wide and rng.random() < 0.2:
                 line |= self.span()
+            if wide and self.other.random() < 0.5:
+                line |= {"explicit": True, "categories": ["pay", "health", "biometric"]}
             lines.append(line)
             if rng.random() < (0.9 if wide else 0.5):
                 before = {k: v for k, v in line.items() if k not in {"from", "to"}}
@@ -234,6 +239,14 @@ class Maker:
                 lines.append({**before, "earlier": True, **span})
         evidence = {"time": day(when), "channel": "web", "text": rng.choice(TEXTS)}
         self.say(when, "choice.made", subject=person, act=act, lines=lines, evidence=evidence)
+
+    def refused(self, line: dict[str, Any]) -> dict[str, Any]:
+        """Draw a refusal from a scope: often wider, of a class of recipients, or of a period."""
+        rng = self.rng
+        wide = {key: "*" for key in ("purpose", "recipient") if rng.random() < 0.3}
+        if self.other.random() < 0.2:
+            wide["recipient"] = self.other.choice(RECIPIENTS)[1]
+        return line | wide | (self.span() if rng.random() < 0.15 else {})
 
     def event(self, when: float) -> None:
         """Draw something that happens."""

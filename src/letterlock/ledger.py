@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import reprlib
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from letterlock import approval
 from letterlock.domain import (
     ANY,
     BEGINNING,
@@ -303,6 +304,16 @@ def _notice(body: _Reader, event: Event) -> Said:
     return Said(notices=(Notice(body.text("version"), event.time),))
 
 
+def _objected(body: _Reader, _event: Event) -> Said:
+    body.text("channel", None)
+    return Said(objected=body.text("version"))
+
+
+def _taken_back(body: _Reader, _event: Event) -> Said:
+    body.text("channel", None)
+    return Said(taken_back=body.text("version"))
+
+
 def _amended(body: _Reader, _event: Event) -> Said:
     contract = body.text("contract")
     _evidence(body)
@@ -351,8 +362,8 @@ _OF_PERSON: Final[Mapping[str, Callable[[_Reader, Event], Said]]] = {
     "subject.registered": _registered,
     "subject.fact": _fact_of,
     "notice.delivered": _notice,
-    "version.objected": lambda body, _: Said(objected=body.text("version")),
-    "version.objection_withdrawn": lambda body, _: Said(taken_back=body.text("version")),
+    "version.objected": _objected,
+    "version.objection_withdrawn": _taken_back,
     "contract.amended": _amended,
     "choice.made": _chosen,
     "consent.claimed": _claimed,
@@ -385,6 +396,8 @@ class _Rules:
     contracts: dict[str, tuple[Terms, ...]] = field(default_factory=dict)
     regions: list[RegionTable] = field(default_factory=list)
     holds: dict[str, Hold] = field(default_factory=dict)
+    lifted: set[str] = field(default_factory=set)
+    declared: set[tuple[str, str]] = field(default_factory=set)
     sensitive: dict[str, frozenset[str]] = field(default_factory=dict)
     introduced: dict[str, int] = field(default_factory=dict)
     operators: dict[str, Operator] = field(default_factory=dict)
@@ -470,6 +483,8 @@ def _hold(rules: _Rules, body: _Reader, event: Event, *, strict: bool) -> None:
     name = body.text("hold")
     if name in rules.holds:
         raise InputError(f"hold {name} stands already")
+    if name in rules.lifted:  # or what was signed to lift it would lift it again
+        raise InputError(f"hold {name} stood before and was lifted: choose a new name")
     lock = body.take("lock", bool, False)  # noqa: FBT003
     body.take("order", str, "")
     rules.holds[name] = Hold(name, _clauses(body, strict=strict), lock, event.time)
@@ -484,6 +499,7 @@ def _lift(rules: _Rules, body: _Reader, _event: Event, *, strict: bool) -> None:
         raise InputError(f"hold {name} is locked: it can never be lifted")
     _signatures(body)
     del rules.holds[name]
+    rules.lifted.add(name)
 
 
 def _introduced(rules: _Rules, body: _Reader, event: Event, *, strict: bool) -> None:
@@ -500,22 +516,34 @@ def _operator(rules: _Rules, body: _Reader, _event: Event, *, strict: bool) -> N
     del strict
     operator = Operator(body.text("operator"), body.text("name"), body.text("key"))
     _signatures(body)
+    approval.check_name(operator.id)
     if operator.id in rules.operators:
         raise InputError(f"operator {operator.id} is registered already")
     if any(known.key == operator.key for known in rules.operators.values()):
         raise InputError(
             f"operator {operator.id} has a key that another one has: one key, one person"
         )
-    if not re.fullmatch("[0-9a-f]{64}", operator.key):
-        raise InputError(f"operator {operator.id}: a key is 64 hexadecimal digits")
+    if any(_folded(known.name) == _folded(operator.name) for known in rules.operators.values()):
+        raise InputError(
+            f"operator {operator.id} has the name of another one: write it so that "
+            "everybody can tell the two persons apart"
+        )
+    approval.check_key(operator.key)
     rules.operators[operator.id] = operator
 
 
+def _folded(name: str) -> str:
+    """Write a person's name without what the eye passes over: case, width and spaces."""
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
 def _declared(rules: _Rules, body: _Reader, _event: Event, *, strict: bool) -> None:
-    del rules, strict
-    body.text("requirement")
-    body.text("text")
+    del strict
+    declared = body.text("requirement"), body.text("text")
     _signatures(body)
+    if declared in rules.declared:
+        raise InputError("that is declared already: to declare it anew, say since when it holds")
+    rules.declared.add(declared)
 
 
 def _recipient(rules: _Rules, body: _Reader, _event: Event, *, strict: bool) -> None:
@@ -603,8 +631,10 @@ def fold(events: Iterable[Event], as_of: Time) -> State:
             continue
         if event.time > as_of:
             continue
-        old = subjects.get(event.subject, Subject(event.subject, member=False))
         new = said(event)
+        if new == Said():  # a claim, for one: who is known by nothing else is not known
+            continue
+        old = subjects.get(event.subject, Subject(event.subject, member=False))
         objections = old.objections
         if new.objected:
             objections = (*objections, Objection(new.objected, Span(event.time, END)))

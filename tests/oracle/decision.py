@@ -55,7 +55,7 @@ class Case:
     data_class: str
     at: Time  # "then": created_at of what is this party's
     age_at: Time  # the created_at at which age is judged (differs from `at` for unknown times only)
-    categories: frozenset[str] | None
+    own_categories: frozenset[str] | None  # the item's
 
     @property
     def now(self) -> Time:
@@ -404,9 +404,31 @@ def hold_levels(case: Case) -> list[Level]:
 # "Floors".
 
 
+def categories_of_class(case: Case) -> set[str]:
+    """Return what any version published by T declares of the class of this moment.
+
+    "Once any version published by T has, those categories belong to every item of the class, made
+    before or after, for ever". (Every version of the state's rules was published by T.)
+    """
+    found: set[str] = set()
+    for version in case.state.rules.policies:
+        for data_class, categories in version.sensitive.items():
+            if data_class == case.data_class:
+                found.update(categories)
+    return found
+
+
+def asked_categories(case: Case) -> set[str] | None:
+    """Return the item's own categories and those of the class; "unknown stay unknown"."""
+    if case.own_categories is None:
+        return None
+    return set(case.own_categories) | categories_of_class(case)
+
+
 def is_sensitive(case: Case) -> bool:
-    """Say whether the item has a sensitive category, or its sensitivity is unknown."""
-    return case.categories is None or len(case.categories) > 0
+    """Say whether a sensitive category is asked about, or whether that is unknown."""
+    categories = asked_categories(case)
+    return categories is None or len(categories) > 0
 
 
 def floor_levels(case: Case) -> list[Level]:
@@ -446,6 +468,18 @@ def needed(case: Case) -> Level:
 # "What was said: choices"
 
 
+def recipient_lies_within(recipient: Recipient, line: Line) -> bool:
+    """Say whether a line names this recipient: "a recipient lies within itself, its class and `*`".
+
+    A grant names one recipient and nothing wider.
+    """
+    if line.recipient == recipient.id:
+        return True
+    if line.act == Act.GRANT:
+        return False
+    return line.recipient == ANY or line.recipient == recipient.recipient_class.value
+
+
 def in_scope(line: Line, case: Case) -> bool:
     """Say whether a line's purpose, pattern and recipient cover the request, time aside.
 
@@ -457,7 +491,7 @@ def in_scope(line: Line, case: Case) -> bool:
     return (
         covers(line.purpose, case.purpose)
         and covers(line.pattern, case.data_class)
-        and covers(line.recipient, case.recipient.id)
+        and recipient_lies_within(case.recipient, line)
     )
 
 
@@ -506,22 +540,25 @@ def is_unexpired(line: Line, case: Case) -> bool:
     return line.expires_at > case.now
 
 
-def lies_within(grant: Line, refusal: Line) -> bool:
+def lies_within(grant: Line, refusal: Line, case: Case) -> bool:
     """Say whether a grant lies within the scope of a refusal.
 
-    Settled: pattern, purpose, recipient by `within`, and its effective period in the refusal's.
+    Settled: pattern and purpose by `within`, and its effective period in the refusal's. Whom the
+    grant names must be registered, for its class to be known.
     """
+    named = case.state.rules.recipients.get(grant.recipient)
     return (
         within(grant.pattern, refusal.pattern)
         and within(grant.purpose, refusal.purpose)
-        and within(grant.recipient, refusal.recipient)
+        and named is not None
+        and recipient_lies_within(named, refusal)
         and grant.reach().lies_in(refusal.span)
     )
 
 
-def answers(grant: Line, refusal: Line) -> bool:
+def answers(grant: Line, refusal: Line, case: Case) -> bool:
     """Say whether a grant is later than a refusal (settled: by index) and within its scope."""
-    return grant.index > refusal.index and lies_within(grant, refusal)
+    return grant.index > refusal.index and lies_within(grant, refusal, case)
 
 
 def permits(grant: Line, case: Case) -> bool:
@@ -530,7 +567,7 @@ def permits(grant: Line, case: Case) -> bool:
         is_unexpired(grant, case)
         and text_counts(grant, case)
         and covers_request(grant, case)
-        and all(answers(grant, refusal) for refusal in covering_refusals(case))
+        and all(answers(grant, refusal, case) for refusal in covering_refusals(case))
     )
 
 
@@ -541,7 +578,8 @@ def permitting_grants(case: Case) -> list[Line]:
 
 def is_explicit_for(grant: Line, case: Case) -> bool:
     """Say whether a grant is explicit and lists every category ("unknown ... matches none")."""
-    return grant.explicit and case.categories is not None and case.categories <= grant.categories
+    categories = asked_categories(case)
+    return grant.explicit and categories is not None and categories <= grant.categories
 
 
 def unanswered(case: Case) -> list[Line]:
@@ -906,7 +944,7 @@ def judge(request: Request, item: Item, state: State) -> tuple[Reason | None, Ro
             data_class=item.data_class,
             at=item.created_at,
             age_at=item.created_at,
-            categories=item.categories,
+            own_categories=item.categories,
         )
         for case in cases_of(own, party, item.created_at):
             found |= {(reason, party.role) for reason in reasons_of(case)}

@@ -47,8 +47,9 @@ from letterlock.domain import (
     Time,
     time_of,
 )
-from letterlock.errors import UsageError
-from letterlock.ledger import fold
+from letterlock.errors import InputError, UsageError
+from letterlock.ledger import Event, fold, fold_rules
+from letterlock.ledger import said as what_is_said
 from letterlock.policy.decide import Answer, decide, facts_at, versions_at
 from oracle.decision import judge
 from worlds import Maker, requests, spoil
@@ -380,6 +381,172 @@ def test_the_table_knows_each_reason_that_a_choice_can_give():
     }
     about_choices = {R.OBJECTED, R.WITHDRAWN, *(r for r in R if r >= R.NOT_FORESEEN_THEN)}
     assert outcomes == {EXPLICIT, NON_EXPLICIT, OTHER_EXPLICIT, *about_choices}
+
+
+# ── sensitive classes ───────────────────────────────────────────────────────────────────────
+
+Sets = dict[str, frozenset[str]]
+P, H = frozenset({"pay"}), frozenset({"health"})
+DECLARED: dict[str, Sets] = {
+    "nothing": {},
+    "pay": {"message.group": P},
+    "both": {"message.group": P | H},
+    "another class": {"post": P | H},
+    "a pattern": {"message.*": P},
+}
+LISTED: dict[str, dict[str, Any]] = {
+    "not explicit": {},
+    "explicit of nothing": {"explicit": True},
+    "pay": PAY,
+    "health": HEALTH,
+    "both": {"explicit": True, "categories": P | H},
+    "listed but not explicit": {"categories": P | H},
+}
+
+
+def declaring(sensitive: Sets, *clauses: Clause) -> Rulebook:
+    """Return rules whose one version declares classes sensitive."""
+    return rulebook(replace(version(1, *clauses), sensitive=sensitive), sensitive=sensitive)
+
+
+@pytest.mark.parametrize("declared", DECLARED)
+@pytest.mark.parametrize("own", [frozenset(), P, P | H, None])
+def test_a_sensitive_class_adds_its_categories(declared: str, own: frozenset[str] | None):
+    """An explicit grant has to list the item's categories and those of its class; None lists none.
+
+    Also where the version itself asks for nothing: the floor does not depend on its clauses.
+    """
+    asked = None if own is None else own | DECLARED[declared].get("message.group", frozenset())
+    for request, level, (name, listed) in product((INFER, TRAIN), Level, LISTED.items()):
+        lines = said(replace(EARLIER, **listed))
+        state = State(
+            declaring(DECLARED[declared], Clause("all", level)),
+            {"a": replace(WILLING, id="a", lines=lines)},
+        )
+        item = Item("i", "message.group", day(100), (Party("a", Role.AUTHOR),), own)
+        explicit = "explicit" in listed and asked is not None
+        covered = explicit and (asked or frozenset()) <= listed.get("categories", frozenset())
+        needs = asked != frozenset() or level is Level.EXPLICIT_GRANT
+        expected = R.SENSITIVE if needs and not covered else None
+        expected = R.PROHIBITED_THEN if level is Level.NEVER else expected
+        found = decide(request, item, state)
+        assert found.reason == expected, (request, level, name)
+        assert judge(request, item, state) == (found.reason, found.role)
+
+
+def test_a_quote_is_as_sensitive_as_its_own_class():
+    """The class of what is quoted counts for who is quoted, and the item's for the others."""
+    rules = declaring({"post": P}, Clause("all", Level.GRANT))
+    people = {
+        "plain": replace(WILLING, id="plain"),
+        "pay": replace(WILLING, id="pay", lines=said(replace(EARLIER, **PAY))),
+    }
+    state = State(rules, people)
+    quotes: dict[tuple[str, str | None], Reason | None] = {
+        ("plain", "post"): R.SENSITIVE,
+        ("plain", "message.group"): None,
+        ("plain", None): R.SENSITIVE,  # of an unknown class: of the strictest
+        ("pay", "post"): None,
+        ("pay", None): None,
+    }
+    for (who, data_class), expected in quotes.items():
+        quoted = Party(who, Role.QUOTED, data_class, day(50))
+        item = Item("i", "message.group", day(100), (Party("plain", Role.AUTHOR), quoted))
+        found = decide(INFER, item, state)
+        assert found.reason == expected, (who, data_class)
+        assert found.role == (None if expected is None else Role.QUOTED)
+        assert judge(INFER, item, state) == (found.reason, found.role)
+    item = Item("i", "post", day(100), (Party("plain", Role.AUTHOR),))
+    (answer,) = decide(INFER, item, state).answers
+    assert answer.reason is R.SENSITIVE
+    assert (answer.decisive(), answer.requirements[-1].clause) == (
+        answer.requirements[-1], "sensitive: pay",
+    )  # fmt: skip
+
+
+def test_a_class_once_sensitive_stays_so():
+    """What any version published by T declares counts, for older data too, for ever."""
+    declared: list[dict[str, list[str]]] = [
+        {}, {"post": ["pay"]}, {}, {"post": ["health"], "message.group": ["pay"]},
+    ]  # fmt: skip
+    events = []
+    for n, sensitive in enumerate(declared):
+        body = {
+            "version": f"v{n}", "effective_at": day(10 * n), "window": 0, "clauses": [],
+            "data_classes": ["post", "message.group"],
+        }  # fmt: skip
+        body |= {"sensitive": sensitive} if sensitive else {}
+        events.append(Event(n, day(10 * n), "policy.published", body))
+    found = [dict(fold(events, day(t)).rules.sensitive) for t in (0, 10, 25, 30)]
+    post = {"post": P}
+    assert found == [{}, post, post, {"post": P | H, "message.group": P}]
+    assert [dict(v.sensitive) for v in fold(events, day(25)).rules.policies] == [{}, post, {}]
+
+
+@pytest.mark.parametrize("wrong", [["post"], {"post": "pay"}, {"post": [1]}, {"post": [""]}])
+def test_a_malformed_declaration_is_refused(wrong: Any):
+    """It maps classes to lists of texts."""
+    body = {
+        "version": "v1", "effective_at": day(0), "window": 0, "clauses": [],
+        "data_classes": ["post"], "sensitive": wrong,
+    }  # fmt: skip
+    with pytest.raises(InputError, match="sensitive"):
+        fold_rules([], day(0), admit=Event(0, day(0), "policy.published", body))
+
+
+# ── refusals by class of recipient ──────────────────────────────────────────────────────────
+
+NAMES = ("*", "us", "them", "controller", "third_party", "affiliate", "Us", "con")
+REACHED = {"us": {"*", "us", "controller"}, "them": {"*", "them", "third_party"}}
+
+
+@pytest.mark.parametrize("act", [Act.WITHDRAW, Act.OBJECT])
+@pytest.mark.parametrize("named", NAMES)
+def test_a_refusal_reaches_whom_it_names_by_class(act: Act, named: str):
+    """A class of recipients stands for each of them, whoever it is; a later grant answers it."""
+    reason = R.WITHDRAWN if act is Act.WITHDRAW else R.OBJECTED
+    for recipient, reached in REACHED.items():
+        request = Request("infer", recipient)
+        granted = [line(Act.GRANT, n, earlier=True, recipient=recipient) for n in (200, 400)]
+        refusal = line(act, 300, recipient=named)
+        item = Item("i", "post", day(100), (Party("a", Role.AUTHOR),))
+        for lines, expected in (
+            ((granted[0], refusal), reason if named in reached else None),
+            ((granted[0], refusal, granted[1]), None),
+        ):
+            state = State(
+                rulebook(version(1, Clause("all", Level.GRANT))),
+                {"a": replace(WILLING, id="a", lines=lines)},
+            )
+            found = decide(request, item, state)
+            assert found.reason == expected, (recipient, lines)
+            assert judge(request, item, state) == (found.reason, found.role)
+
+
+@pytest.mark.parametrize("named", ["*", "controller", "them"])
+def test_a_grant_reaches_only_the_recipient_it_names(named: str):
+    """Were a grant to name a class of recipients, it would reach none of them."""
+    lines = (line(Act.GRANT, 200, earlier=True, recipient=named),)
+    rules = rulebook(version(1, Clause("all", Level.GRANT)))
+    state = State(rules, {"a": replace(WILLING, id="a", lines=lines)})
+    item = Item("i", "post", day(100), (Party("a", Role.AUTHOR),))
+    assert decide(INFER, item, state).reason is R.NO_GRANT
+    assert judge(INFER, item, state) == (R.NO_GRANT, Role.AUTHOR)
+
+
+@pytest.mark.parametrize("named", [kind.value for kind in RecipientClass])
+def test_a_grant_that_names_a_class_is_not_recorded(named: str):
+    """A refusal may name a class of recipients; a grant names one."""
+    scope = {"purpose": "infer", "data_class": "*", "recipient": named}
+    evidence = {"time": 0, "channel": "web", "text": "t"}
+    for act in Act:
+        body = {"subject": "a", "act": act.value, "lines": [scope], "evidence": evidence}
+        event = Event(0, day(0), "choice.made", body, "a")
+        if act is Act.GRANT:
+            with pytest.raises(InputError, match="a grant names one purpose and one recipient"):
+                what_is_said(event)
+        else:
+            assert what_is_said(event).lines[0].recipient == named
 
 
 # ── what counts at a time ───────────────────────────────────────────────────────────────────

@@ -24,6 +24,7 @@ from letterlock.domain import (
     Party,
     PolicyVersion,
     Reason,
+    RecipientClass,
     Request,
     Role,
     State,
@@ -35,7 +36,7 @@ from letterlock.ledger import Draft, fold
 from letterlock.policy.decide import Decision, decide, facts_at, turning_points, versions_at
 from worlds import CLASSES, RECIPIENTS, TEXTS, Maker, World, day, requests, spoil
 
-EVERYTHING: Mapping[str, Any] = {"explicit": True, "categories": ["pay", "health"]}
+EVERYTHING: Mapping[str, Any] = {"explicit": True, "categories": ["pay", "health", "biometric"]}
 Body = dict[str, Any]
 Drafts = list[tuple[Time, Draft]]
 
@@ -322,8 +323,14 @@ def wider_grant(seed: int) -> Seen:
     refusal = choice(told.person, rng.choice(["withdraw", "object"]), narrow)
     wide = yes_to(told.request, **{"from": day(-1000)})
     grant = choice(told.person, "grant", *wide, text=listed_text(told.state))
-    granted = told.after(inserted(told.world.drafts, now, grant))
-    after = told.after(inserted(inserted(told.world.drafts, now, refusal), now, grant))
+    # (Without refusals of old, so that the grant opens what it can.)
+    drafts = [
+        (t, d)
+        for t, d in told.world.drafts
+        if d.kind != "choice.made" or d.body["subject"] != told.person or d.body["act"] == "grant"
+    ]
+    granted = told.after(inserted(drafts, now, grant))
+    after = told.after(inserted(inserted(drafts, now, refusal), now, grant))
     for item, decision in zip(told.world.items, after, strict=True):
         theirs = [p for p in item.parties if p.subject == told.person]
         if may_reach(
@@ -377,6 +384,50 @@ def refusal_added(seed: int) -> Seen:
     refusal = choice(told.person, rng.choice(["withdraw", "object"]), line)
     after = told.after(inserted(told.world.drafts, told.some_time(), refusal))
     assert not widened(told.before, after)
+    return told.seen(narrowed(told.before, after))
+
+
+def refused_by_class(seed: int) -> Seen:
+    """Refuse a class of recipients: as if each recipient of the class had been refused."""
+    told = Told(seed)
+    names = dict(RECIPIENTS)
+    line: Body = {"recipient": names[told.request.recipient]}
+    if told.rng.random() < 0.3:
+        line["recipient"] = told.rng.choice([*names.values()])
+    if told.rng.random() < 0.5:
+        line["data_class"] = told.rng.choice(["message.*", "message.direct.*", "post.public"])
+    act, when = told.rng.choice(["withdraw", "object"]), told.some_time()
+    by_class = told.after(inserted(told.world.drafts, when, choice(told.person, act, line)))
+    each = [{**line, "recipient": name} for name, kind in RECIPIENTS if kind == line["recipient"]]
+    by_name = told.after(inserted(told.world.drafts, when, choice(told.person, act, *each)))
+    assert differing(by_class, by_name) == 0
+    assert not widened(told.before, by_class)
+    return told.seen(narrowed(told.before, by_class))
+
+
+def declared_sensitive(seed: int) -> Seen:
+    """Declare classes sensitive in any version: nothing widens, and later silence mends nothing.
+
+    In a later version instead of an earlier one it says the same, as of a T after both.
+    """
+    told = Told(seed)
+    rng, now = told.rng, told.world.as_of
+    places = [
+        n for n, (t, d) in enumerate(told.world.drafts) if d.kind == "policy.published" and t <= now
+    ]
+    added = {rng.choice(CLASSES): rng.choice([["pay"], ["sex_life"], ["sex_life"]]) for _ in "12"}
+
+    def declared(place: int) -> list[Decision]:
+        drafts = list(told.world.drafts)
+        t, draft = drafts[place]
+        known = draft.body.get("sensitive", {})
+        union = {c: sorted({*known.get(c, ()), *added.get(c, ())}) for c in {*known, *added}}
+        drafts[place] = (t, Draft(draft.kind, {**draft.body, "sensitive": union}))
+        return told.after(drafts)
+
+    after = declared(rng.choice(places))
+    assert not widened(told.before, after)
+    assert differing(after, declared(rng.choice(places))) == 0
     return told.seen(narrowed(told.before, after))
 
 
@@ -752,6 +803,20 @@ def test_adding_a_withdrawal_or_an_objection_never_widens(seed: int):
 
 @EXAMPLES
 @given(SEEDS)
+def test_refusing_a_class_of_recipients_is_refusing_each(seed: int):
+    """A refusal that names a class says of each of its recipients what naming them would."""
+    refused_by_class(seed)
+
+
+@EXAMPLES
+@given(SEEDS)
+def test_declaring_a_class_sensitive_never_widens(seed: int):
+    """It asks for more, in whichever version it stands, and for ever."""
+    declared_sensitive(seed)
+
+
+@EXAMPLES
+@given(SEEDS)
 def test_objecting_to_a_version_never_widens(seed: int):
     """Whoever objects to a version is held to what came before it, and to all that is published."""
     version_objected(seed)
@@ -875,6 +940,8 @@ PROPERTIES: Mapping[Callable[[int], Seen], tuple[float, float]] = {
     wider_grant: (0.1, 0.04),
     clause_added: (0.1, 0.03),
     refusal_added: (0.1, 0.04),
+    refused_by_class: (0.1, 0.04),
+    declared_sensitive: (0.1, 0.03),
     version_objected: (0.1, 0.04),
     party_added: (0.1, 0.05),
     notice_removed: (0.1, 0.035),
@@ -920,12 +987,28 @@ def test_the_properties_hold_in_many_worlds(name: Callable[[int], Seen]):
 
 
 def test_the_worlds_are_not_vacuous():
-    """Over fixed seeds at least 10 % of items are allowed, and each of the 20 reasons occurs."""
+    """Over fixed seeds at least 10 % of items are allowed, and each of the 20 reasons occurs.
+
+    Classes that are sensitive as a whole deny, and now and then somebody's yes covers them; and
+    refusals that name nobody but a class of recipients deny too.
+    """
     seen: Counter[Reason | None] = Counter()
+    by_class: Counter[str] = Counter()
     for seed in range(45):
         world = Maker(seed).make()
         state = fold(world.events(), world.as_of)
         asked = requests()[seed % 3 :: 3]
-        seen.update(decide(r, i, state).reason for r in asked for i in world.items)
+        for item, found in ((i, decide(r, i, state)) for r in asked for i in world.items):
+            seen[found.reason] += 1
+            if item.data_class in state.rules.sensitive and item.categories == frozenset():
+                by_class["allowed"] += found.allowed
+                by_class["sensitive"] += found.reason is Reason.SENSITIVE
+            for answer in found.answers:
+                named = {line.recipient for line in answer.refusals}
+                decisive = answer.reason in {Reason.OBJECTED, Reason.WITHDRAWN}
+                by_class["refused"] += decisive and named <= set(RecipientClass)
     assert seen[None] >= 0.1 * seen.total()
     assert set(seen) == {None, *Reason}
+    assert by_class["allowed"] >= 0.002 * seen.total()
+    assert by_class["sensitive"] >= 0.02 * seen.total()
+    assert by_class["refused"] >= 0.008 * seen.total()

@@ -1,4 +1,4 @@
-"""policy.toml: what is good says what it says; whatever is wrong is found, on its own line."""
+"""A policy's folder: what is good says what it says; what is wrong is found, on its own line."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from letterlock.domain import (
     RecipientClass,
     Setting,
     Span,
+    Withdrawal,
     time_of,
 )
 from letterlock.errors import PolicyError
@@ -27,28 +28,42 @@ from letterlock.policy.document import check, read
 from letterlock.policy.texts import text_hash
 from letterlock.policy.toml import MAX_SIZE
 
-GOOD = {path.stem: path.read_text() for path in Path(__file__).parent.glob("documents/*.toml")}
-NORTHMAIL, SMALL = GOOD["northmail"], GOOD["small"]
+GOOD = {
+    folder.name: {path.name: path.read_bytes() for path in folder.iterdir()}
+    for folder in Path(__file__).parent.glob("documents/*")
+}
+NORTHMAIL, SMALL = (GOOD[name]["policy.toml"].decode() for name in ("northmail", "small"))
 PUBLISHED = time_of("2024-09-18T09:00Z")
 
 
+def folder(text, name="northmail"):
+    """Return a folder whose policy.toml is `text`."""
+    return GOOD[name] | {"policy.toml": text if isinstance(text, bytes) else text.encode()}
+
+
+def only(text):
+    """Return a folder with nothing but a policy.toml."""
+    return {"policy.toml": text if isinstance(text, bytes) else text.encode()}
+
+
 def findings(text):
-    """Return what is wrong with `text`."""
-    return check(text.encode(), "policy.toml")[1]
+    """Return what is wrong with the policy.toml of a folder."""
+    return [f for f in check(folder(text), "p")[1] if f.file == "p/policy.toml"]
 
 
 # ── what a good document says ───────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("text", GOOD.values(), ids=GOOD)
-def test_a_good_document_has_no_findings(text):
-    """`check` finds nothing, and `read` reads the same."""
-    assert check(text.encode(), "p") == (read(text.encode(), "p"), [])
+@pytest.mark.parametrize("files", GOOD.values(), ids=GOOD)
+def test_a_good_folder_has_no_findings(files):
+    """`check` finds nothing, and `read` reads the same; other files may lie beside."""
+    assert check(files, "p") == (read(files, "p"), [])
+    assert check({**files, "README.md": b"<b>", "world.toml": b"?"}, "p") == (read(files, "p"), [])
 
 
 def test_a_document_says_what_is_written():
     """Every part of the example arrives as a value."""
-    document = read(NORTHMAIL.encode(), "p")
+    document = read(GOOD["northmail"], "p")
     assert document.version == "2024-09"
     assert (document.lead, document.window) == (30 * DAY, 30 * DAY)
     assert document.effective == time_of("2024-11-20")
@@ -58,7 +73,9 @@ def test_a_document_says_what_is_written():
     assert list(document.data_classes) == ["message.direct.inmail", "message.group", "post.public"]
     assert document.purposes["improve.product"]["de"] == "diesen Dienst verbessern"
     assert document.languages == ("de", "en")
-    assert document.clauses[2] == Clause(
+    assert document.withdrawal == Withdrawal(("releases", "recipients", "models", "backups"), 45)
+    assert document.sensitive == {"message.group": ("employment", "pay")}
+    assert document.clauses[3] == Clause(
         "no-messages-of-2023-elsewhere",
         Level.NEVER,
         data_classes=("message.*",),
@@ -74,13 +91,13 @@ def test_a_document_says_what_is_written():
         "free": [],
         "premium": ["confidential"],
     }
-    assert document.source == NORTHMAIL
+    assert document.documents == {name: data.decode() for name, data in GOOD["northmail"].items()}
 
 
-@pytest.mark.parametrize("text", GOOD.values(), ids=GOOD)
-def test_the_ledger_takes_every_event_and_folds_the_same_values(text):
+@pytest.mark.parametrize("files", GOOD.values(), ids=GOOD)
+def test_the_ledger_takes_every_event_and_folds_the_same_values(files):
     """Each body is admitted strictly; what is folded from them is what the document says."""
-    document = read(text.encode(), "p")
+    document = read(files, "p")
     events = []
     for n, (kind, body) in enumerate(document.bodies(PUBLISHED)):
         event = Event(n, PUBLISHED, kind, body)
@@ -98,7 +115,9 @@ def test_the_ledger_takes_every_event_and_folds_the_same_values(text):
     assert policy.clauses == document.clauses
     assert policy.data_classes == tuple(document.data_classes)
     assert policy.settings == document.settings
-    assert policy.document == text
+    assert policy.documents == document.documents
+    assert policy.sensitive == {name: frozenset(v) for name, v in document.sensitive.items()}
+    assert policy.withdrawal == document.withdrawal
     assert policy.texts == {
         (name, language): text_hash(document.text(name, language))
         for name in document.settings
@@ -108,9 +127,7 @@ def test_the_ledger_takes_every_event_and_folds_the_same_values(text):
 
 def effective_at(text, published_at):
     """Return when the policy of `text` takes effect."""
-    return dict(read(text.encode(), "p.toml").bodies(published_at))["policy.published"][
-        "effective_at"
-    ]
+    return dict(read(only(text), "p").bodies(published_at))["policy.published"]["effective_at"]
 
 
 def test_a_policy_takes_effect_after_its_lead_time_or_when_it_says():
@@ -127,7 +144,7 @@ def test_a_policy_cannot_take_effect_before_its_lead_time_has_passed():
     assert effective_at(NORTHMAIL, latest) == time_of("2024-11-20")
     with pytest.raises(PolicyError) as caught:
         effective_at(NORTHMAIL, latest + 1)
-    assert (caught.value.file, caught.value.line) == ("p.toml", 3)
+    assert (caught.value.file, caught.value.line) == ("p/policy.toml", 3)
     assert (
         "version 2024-09 would take effect before its lead time has passed: "
         "earliest is 2024-11-20T00:00:00.000001Z"
@@ -137,7 +154,7 @@ def test_a_policy_cannot_take_effect_before_its_lead_time_has_passed():
 
 def test_a_setting_that_cannot_be_said_in_full_cannot_be_published():
     """What `check` finds and a caller overlooks is refused again where the text is rendered."""
-    document = read(NORTHMAIL.replace('en = "your public posts"', "").encode(), "p")
+    document = read(only(NORTHMAIL.replace('en = "your public posts"', "")), "p")
     with pytest.raises(PolicyError, match=r"'post\.public' has no text in 'en'"):
         document.bodies(PUBLISHED)
 
@@ -209,6 +226,51 @@ DOUBTFUL = {
     "a text that one language lacks": (
         {'[data_classes."message.group"]\nde': '[data_classes."message.group"] # here\n#'},
         "'message.group' has no text in 'de'", "R4"),
+    "a setting for two purposes, of which one trains": (
+        {'["train.ranking"]\ndata': '["train.ranking", "improve.product"] # here\ndata'},
+        "asks for training together with something else", "R29, R46"),
+    "a class of an unknown sensitivity": (
+        {'"pay"]': '"jobs"] # here'}, "'jobs' is no category of what is sensitive", "R31"),
+    "a sensitive class that a grant lets go": (
+        {'a-yes"\nlevel = "grant"': 'a-yes"\nlevel = "grant" # here',
+         '\nsensitive = ["employment", "pay"]': "",
+         'de = "Ihre öff': 'sensitive = ["health"]\nde = "Ihre öff'},
+        "lets training go on 'post.public', which is sensitive", "R31"),
+    "no withdrawal": (
+        {"[withdrawal]\nreaches":
+         "[contracts.x]\n[[contracts.x.clauses]]\nid = 'x'\nlevel='never'\n#",
+         "days = 45": "", **TOP}, "'withdrawal' is missing", "R33"),
+    "a withdrawal that reaches no models": (
+        {'"models", "backups"]': '"backups"] # here'}, "does not reach models", "R33"),
+    "a withdrawal that reaches what is nothing": (
+        {'"backups"]': '"everything"] # here'}, "cannot reach 'everything'", "R33"),
+    "a recipient that is nobody": (
+        {'"Tern Models GmbH"': '"Selected partners" # here'},
+        "'Selected partners' names no legal entity", "R28"),
+    "a recipient with others": (
+        {'"Northmail Labs Ltd."': '"Northmail Labs Ltd. and its affiliates" # here'},
+        "names no legal entity", "R28"),
+    "a clause that never decides": (
+        {'[[clauses]]\nid = "groups': '[[clauses]] # here\nid = "vain"\nlevel = "grant"\n'
+         'data_classes = ["message.group"]\npurposes = ["train.*"]\n\n[[clauses]]\nid = "groups'},
+        "clause 'vain' never decides: wherever it matches, another asks more (", ""),
+    "a contract whose members are better protected": (
+        {'"no-messages-of-2023-elsewhere"\n':
+         '"no-messages-of-2023-elsewhere"\ncontracts = ["premium"] # here\n'},
+        "protects some contracts more than others from training", "R25"),
+    "a contract whose members alone can be asked": (
+        {'"training-needs-a-yes"\n': '"training-needs-a-yes"\ncontracts = ["free"] # here\n'},
+        "protects some contracts more than others from training", "R25"),
+    "a title that speaks of a default": (
+        {'"Data for Ranking"': '"Ranking, on by default" # here'}, "a yes by default", "R2"),
+    "words that speak of silence as a yes": (
+        {'"improve this service"': '"improve it; by continuing to use it you agree" # here'},
+        "take use or silence for a yes", "R12"),
+    "a place that is none, in a clause": (
+        {'"GB"]': '"US-ZZ"] # here'}, "'US-ZZ' is no place that ISO 3166 knows", "R19"),
+    "a group of which the table knows nobody": (
+        {'["DE", "GB"]': '["US", "UK"] # here', "GB = 0 }": "FR = 0 }"},
+        "can never match 'UK'", "R19"),
     "a text that every language lacks": (
         {"[recipients.northmail]": "[data_classes.profile] # here\n[recipients.northmail]"},
         "'profile' has no text in 'en'", "R4"),
@@ -257,7 +319,21 @@ UNUSABLE = {
         {"[regions]\njur": "[regions] # here\n#"}, "'jurisdictions' is missing", "R19"),
     "a place that is none": (
         {"jurisdictions = { US = 0": "jurisdictions = { Us = 0", "GB = 0 }": "GB = 0 } # here"},
-        "'Us' cannot be a name here", ""),
+        "'Us' cannot be a name here", "R19"),
+    "a subdivision that is none": (
+        {'"US-CA" = 0': '"US-ZZ" = 0', "GB = 0 }": "GB = 0 } # here"},
+        "'US-ZZ' cannot be a name here", "R19"),
+    "a setting with a default": (
+        {'["train.ranking"]\ndata': '["train.ranking"]\ndefault = true # here\ndata'},
+        "a setting has no default", "R2"),
+    "a withdrawal of nothing": (
+        {'["releases", "recipients", "models", "backups"]': "[] # here"},
+        "'reaches' cannot be a list", "R33"),
+    "a withdrawal without an end": (
+        {"days = 45": "days = 91 # here"}, "'days' cannot be 91", "R33"),
+    "a withdrawal as a text": (
+        {"[withdrawal]\nreaches": 'withdrawal = "all" # here\n[contracts.x]\n#', "days = 45": ""},
+        "'withdrawal' cannot be 'all'", "R33"),
     "an age below eighteen": (
         {'"US-AL" = 19': '"US-AL" = 16', "GB = 0 }": "GB = 0 } # here"},
         "'US-AL' cannot be 16", ""),
@@ -271,8 +347,8 @@ UNUSABLE = {
          '"Tern Models GmbH"': '"Tern Models GmbH" # here'},
         "'tern' cannot be 'Tern Models GmbH'", ""),
     "contracts as a text": (
-        {"# ── who": 'contracts = "x" # here\n#', "[contracts.free]": "", "[contracts.premium]": "",
-         "[[contracts.premium": "[[regions"},
+        {"window_days = 30": 'window_days = 30\ncontracts = "x" # here',
+         "[contracts.free]": "", "[contracts.premium]": "", "[[contracts.premium": "[[regions"},
         "'contracts' cannot be 'x'", ""),
     "an id with a blank": (
         {"[settings.genai]": '[settings."gen ai"] # here'}, "'gen ai' cannot be a name here", ""),
@@ -329,10 +405,10 @@ def edited(changes):
 def test_what_should_not_be_published_is_found_on_its_line(changes, message, requirement):
     """The document can still be read; the finding names line, requirement and mend."""
     text, line = edited(changes)
-    document, found = check(text.encode(), "policy.toml")
-    assert document == read(text.encode(), "policy.toml")
+    document, found = check(folder(text), "p")
+    assert document == read(folder(text), "p")
     (one,) = [f for f in found if message in f.message]
-    assert (one.file, one.line, one.requirement) == ("policy.toml", line, requirement)
+    assert (one.file, one.line, one.requirement) == ("p/policy.toml", line, requirement)
     assert all(f.mend for f in found)
 
 
@@ -340,13 +416,13 @@ def test_what_should_not_be_published_is_found_on_its_line(changes, message, req
 def test_what_cannot_be_used_is_found_on_its_line(changes, message, requirement):
     """There is no document; `read` raises for the first such thing."""
     text, line = edited(changes)
-    document, found = check(text.encode(), "policy.toml")
+    document, found = check(folder(text), "p")
     assert document is None
     (one,) = [f for f in found if message in f.message]
     assert (one.line, one.requirement) == (line, requirement)
     assert all(f.mend for f in found)
     with pytest.raises(PolicyError) as caught:
-        read(text.encode(), "policy.toml")
+        read(folder(text), "p")
     assert caught.value.line <= line
     assert str(caught.value) in [str(f) for f in found]
 
@@ -355,12 +431,12 @@ def test_what_cannot_be_used_is_found_on_its_line(changes, message, requirement)
 def test_what_is_not_toml_is_one_finding_on_its_line(changes, message):
     """Nothing more can be said of it; `read` raises the same."""
     text, line = edited(changes)
-    document, (one,) = check(text.encode(), "policy.toml")
+    document, (one,) = check(folder(text), "p")
     assert document is None
     assert message in one.message
     assert one.line == line
     with pytest.raises(PolicyError) as caught:
-        read(text.encode(), "policy.toml")
+        read(folder(text), "p")
     assert str(caught.value) == str(one)
 
 
@@ -383,7 +459,7 @@ def test_all_findings_are_reported_at_once_and_by_line():
     """Whatever kind they are of, and though one of them alone makes the document unusable."""
     faults = ("training upon a notice", "no window", "an unknown condition", "an empty text")
     changes = {k: v for name in faults for k, v in (DOUBTFUL | UNUSABLE)[name][0].items()}
-    document, found = check(edited(changes)[0].encode(), "p")
+    document, found = check(folder(edited(changes)[0]), "p")
     assert document is None
     assert [f.line for f in found] == sorted(f.line for f in found)
     said = " ".join(f.message for f in found)
@@ -394,6 +470,7 @@ def test_all_findings_are_reported_at_once_and_by_line():
 @pytest.mark.parametrize(
     "name",
     ["a nameless recipient", "a recipient of no class", "an empty language", "contracts as a text",
+     "a setting with a default", "a withdrawal as a text", "a withdrawal of nothing",
      "a list of nobody", "no clause id", "no lead time", "no regional table"],
 )  # fmt: skip
 def test_a_fault_is_found_once(name):
@@ -404,11 +481,11 @@ def test_a_fault_is_found_once(name):
 
 def test_what_is_not_utf_8_or_too_long_is_refused():
     """The line is that of the first byte that cannot be, and a size is given."""
-    _, (one,) = check(b"version = 1\n\nx = '\xff'", "p")
-    assert str(one) == "p:3: this is not UTF-8 — save the file as UTF-8"
-    _, (one,) = check(b"#" * (MAX_SIZE + 1), "p")
+    (one,) = findings(b"version = 1\n\nx = '\xff'")
+    assert str(one) == "p/policy.toml:3: this is not UTF-8 — save the file as UTF-8"
+    (one,) = findings(b"#" * (MAX_SIZE + 1))
     assert "262,145 bytes long" in one.message
-    assert "missing" in check(b"#" * MAX_SIZE, "p")[1][0].message
+    assert "missing" in findings(b"#" * MAX_SIZE)[0].message
 
 
 def test_lines_are_counted_alike_whichever_way_they_end():
@@ -416,7 +493,8 @@ def test_lines_are_counted_alike_whichever_way_they_end():
     text, line = edited(DOUBTFUL["a setting for every data class"][0])
     (one,) = findings(text.replace("\n", "\r\n"))
     assert one.line == line
-    assert read(SMALL.replace("\n", "\r\n").encode(), "p").source.count("\r\n") > 20
+    kept = read(only(SMALL.replace("\n", "\r\n")), "p").documents["policy.toml"]
+    assert kept.count("\r\n") > 20
 
 
 # ── lines, wherever things stand ────────────────────────────────────────────────────────────
@@ -461,9 +539,9 @@ def scattered(rng):
 def test_the_order_of_a_document_does_not_matter(seed):
     """However it is arranged, it is as good; what it says is the same."""
     text = "\n".join(scattered(random.Random(seed)))
-    document, found = check(text.encode(), "p")
+    document, found = check(folder(text), "p")
     assert not found
-    one = read(NORTHMAIL.encode(), "p")
+    one = read(GOOD["northmail"], "p")
     for name in ("version", "effective", "recipients", "data_classes", "settings", "ages"):
         assert getattr(document, name) == getattr(one, name)
     assert set(document.clauses) == set(one.clauses)
@@ -486,16 +564,18 @@ def test_a_fault_is_found_on_its_line_wherever_it_stands(seed, place):
 
 def survives(data):
     """Check that `data` ends in a document or in findings, and in PolicyError alone."""
-    document, found = check(data, "p")
+    files = folder(data, "small")
+    document, found = check(files, "p")
     assert document is not None or found
     assert all(f.message and f.mend and str(f).isprintable() for f in found)
+    assert found == sorted(found, key=lambda f: (f.file, f.line))
     last = data.count(b"\n") + 1
-    assert all(1 <= f.line <= last for f in found)
+    assert all(1 <= f.line <= last for f in found if f.file == "p/policy.toml")
     if document is None:
         with pytest.raises(PolicyError):
-            read(data, "p")
+            read(files, "p")
         return
-    assert read(data, "p") == document
+    assert read(files, "p") == document
     try:
         document.bodies(PUBLISHED)
     except PolicyError as error:
@@ -593,9 +673,19 @@ def test_what_is_huge_ends_in_findings(text):
 
 def test_an_open_span_is_not_written():
     """A clause without dates has neither `from` nor `to`, so the ledger reads all of time."""
-    (_, policy) = read(SMALL.encode(), "p").bodies(PUBLISHED)[-1]
+    (_, policy) = read(only(SMALL), "p").bodies(PUBLISHED)[-1]
     assert policy["clauses"] == [{"id": "a-yes-first", "level": "grant"}]
-    half = read(SMALL.replace('"grant"', '"grant"\nfrom = 2024-01-01').encode(), "p")
+    half = read(only(SMALL.replace('"grant"', '"grant"\nfrom = 2024-01-01')), "p")
     assert half.clauses[0].span == Span(time_of("2024-01-01"), END)
     (_, policy) = half.bodies(PUBLISHED)[-1]
     assert policy["clauses"][0].keys() == {"id", "level", "from"}
+
+
+def test_what_is_not_said_is_not_written():
+    """A policy of the time before [withdrawal] can be read again; no class of it is sensitive."""
+    text = re.sub(r"(?s)\[withdrawal\].*?\n\n", "", SMALL)
+    (_, policy) = read(only(text), "p").bodies(PUBLISHED)[-1]
+    assert not policy.keys() & {"withdrawal", "sensitive"}
+    (_, policy) = read(GOOD["northmail"], "p").bodies(PUBLISHED)[-1]
+    assert policy["withdrawal"]["days"] == 45
+    assert policy["sensitive"] == {"message.group": ["employment", "pay"]}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from letterlock.domain import PURPOSES, Recipient, RecipientClass, Setting, covers
 from letterlock.errors import PolicyError
-from letterlock.policy.texts import LANGUAGES, Words, render, text_hash
+from letterlock.policy.texts import CATEGORIES, LANGUAGES, Words, render, text_hash
 
 
 class World(NamedTuple):
@@ -22,10 +22,11 @@ class World(NamedTuple):
     purposes: Words
     data_classes: Words
     recipients: dict[str, Recipient]
+    sensitive: dict[str, list[str]]
 
     def text(self, language: str = "en") -> str:
         """Render it."""
-        return render(self.setting, language, self.purposes, self.data_classes, self.recipients)
+        return render(self.setting, language, *self[1:])
 
 
 CLASSES = ("message.direct.inmail", "message.group", "message", "post.public")
@@ -45,6 +46,7 @@ INMAIL = World(
         "northmail": Recipient("northmail", "Northmail Inc.", RecipientClass.CONTROLLER),
         "tern": Recipient("tern", "Tern Models GmbH", RecipientClass.THIRD_PARTY),
     },
+    {},
 )  # fmt: skip
 
 ENGLISH = """\
@@ -144,6 +146,9 @@ WORLDS = st.builds(
             for e in ENTITIES
         }
     ),
+    st.dictionaries(
+        st.sampled_from(CLASSES), st.lists(st.sampled_from(sorted(CATEGORIES)), min_size=1)
+    ),
 )
 
 
@@ -159,6 +164,12 @@ def scope(world, language):
             for pattern in setting.data_classes
         },
         {r: world.recipients[r] for r in setting.recipients},
+        {
+            (c, kind)
+            for c, kinds in world.sensitive.items()
+            for kind in kinds
+            if any(covers(pattern, c) for pattern in setting.data_classes)
+        },
     )
 
 
@@ -216,3 +227,36 @@ def test_an_unknown_language_is_refused():
     """There is no fallback to another language."""
     with pytest.raises(PolicyError, match="'fr': use de or en"):
         INMAIL.text("fr")
+
+
+SENSITIVE = """\
+What is sensitive in it
+- InMail messages you send or receive (message.direct.inmail):
+  - jobs and job applications (employment)
+  - health (health)
+- For this, only an explicit yes counts, one that names each of these. Each is asked by itself.
+
+What for
+"""
+
+
+def test_what_is_sensitive_is_named_and_asked_for_explicitly():
+    """In each language; what lies outside the scope is not."""
+    world = INMAIL._replace(
+        sensitive={"message.direct.inmail": ["health", "employment"], "profile": ["pay"]}
+    )
+    text = world.text()
+    assert SENSITIVE in text
+    assert text.replace(SENSITIVE, "What for\n") == ENGLISH
+    german = world.text("de")
+    assert len(german.splitlines()) == len(text.splitlines())
+    assert "ausdrückliches Ja" in german
+
+
+def test_categories_are_called_something_in_each_language():
+    """The closed list, and no category outside it."""
+    assert len(CATEGORIES) == 12
+    assert all(set(words) == set(LANGUAGES) for words in CATEGORIES.values())
+    world = INMAIL._replace(sensitive={"message.group": ["jobs"]})
+    with pytest.raises(PolicyError, match="'jobs' has no text in 'en'"):
+        world.text()

@@ -178,18 +178,19 @@ def test_everything_in_what_nearly_is_toml_is_located(text):
 def test_any_toml_ends_in_findings(seed):
     """TOML that is no policy: unknown keys, and what is missing."""
     data = Writer(seed).text.encode()
-    document, found = check(data, "p")
+    document, found = check({"policy.toml": data}, "p")
+    found = [f for f in found if f.file == "p/policy.toml"]
     assert document is None
     assert {f.message for f in found} >= {"'version' is missing", "'regions' is missing"}
     assert all(f.mend and str(f).isprintable() for f in found)
     assert all(1 <= f.line <= data.count(b"\n") + 1 for f in found)
     with pytest.raises(PolicyError):
-        read(data, "p")
+        read({"policy.toml": data}, "p")
 
 
 def test_nesting_is_followed_as_deeply_as_is_said():
     """The bound itself is allowed, one more is not."""
     for depth, message in ((MAX_DEPTH, "'x' is an unknown key"), (MAX_DEPTH + 1, "too deeply")):
         text = "x = " + "[" * (depth - 1) + "1" + "]" * (depth - 1)
-        _, found = check(text.encode(), "p")
+        _, found = check({"policy.toml": text.encode()}, "p")
         assert any(message in f.message for f in found)

@@ -275,6 +275,7 @@ def test_the_setting_has_its_name(demo):
         ("posts = 2.5", "posts = nan"),
         ("policy = 2024-01-08", "policy = 2024-01-01"),
         ("policy = 2024-01-08", "policy = 8"),
+        ("notices = [2024-01-10, 2024-01-17, 2024-01-24, 2024-01-31]", "notices = [2024-08-05]"),
         ("IN = 0.12", "IN = 0"),
         ("IN = 0.12", 'IN = "some"'),
         ('kind = "allegation"', 'kind = "rumour"'),

@@ -44,6 +44,7 @@ from workspaces import (
     columns,
     copy,
     grant,
+    introduce,
     member,
     messages,
     people,
@@ -67,6 +68,7 @@ def start(tmp_path_factory):
     Gate.create(folder, simulated=True, now=PUBLISHED).close()
     at(folder, PUBLISHED, publish)
     at(folder, JOINED, lambda gate: gate.register_subjects(rows_of(map(member, MEMBERS))))
+    at(folder, JOINED, introduce)
     return folder
 
 

@@ -14,6 +14,8 @@ from letterlock import approval
 from letterlock.cli import replay as replay_screen
 from letterlock.cli import show
 from letterlock.cli.contracts import app as contract_app
+from letterlock.cli.hold import app as hold_app
+from letterlock.cli.notice import app as notice_app
 from letterlock.cli.operators import approve, declare
 from letterlock.cli.options import (
     HERE,
@@ -26,7 +28,6 @@ from letterlock.cli.options import (
     To,
     Workspace,
     content_of,
-    folder_of,
     gate_of,
     new_key,
 )
@@ -34,12 +35,13 @@ from letterlock.cli.people import app as register_app
 from letterlock.cli.people import choose, export
 from letterlock.cli.policy import app as policy_app
 from letterlock.domain import time_of
-from letterlock.errors import LetterlockError, UsageError, VerificationError
+from letterlock.errors import LedgerError, LetterlockError, UsageError, VerificationError
 from letterlock.gate import Gate
 from letterlock.gate.policies import publishable, to_sign
 from letterlock.release.verify import verify as verify_release
 from letterlock.replay import replay as replay_case
 from letterlock.replay.world import FEWEST
+from letterlock.sources.folder import policy_files
 from letterlock.sources.mapping import read_mapping
 from letterlock.sources.records import rows
 
@@ -56,6 +58,8 @@ source_app = typer.Typer(no_args_is_help=True, help="Register where items come f
 app.add_typer(source_app, name="source")
 app.add_typer(register_app, name="register")
 app.add_typer(policy_app, name="policy")
+app.add_typer(hold_app, name="hold")
+app.add_typer(notice_app, name="notice")
 app.add_typer(contract_app, name="contract")
 
 
@@ -87,12 +91,13 @@ def init(
     show.OUT.print(f"made the workspace {workspace.resolve()}", markup=False)
     keys = _operators(gate, operator or ())
     if policy is not None:
-        files = folder_of(policy)
+        files = policy_files(policy)
         signed = to_sign(publishable(files, str(policy)))
         version = gate.publish(files, str(policy), approval.sign_all(keys, signed))
         show.OUT.print(f"published policy {version}", markup=False)
     if subjects is not None:
         show.loaded("members", gate.register_subjects(rows(subjects)), quiet=False)
+        _introduce(gate)
     if choices is not None:
         show.loaded("choices", gate.load_choices(rows(choices)), quiet=False)
     if source is not None:
@@ -109,6 +114,17 @@ def _operators(gate: Gate, pairs: Iterable[str]) -> dict[str, bytes]:
         keys[name] = new_key(Path(path))
         gate.register_operator(name, name, approval.public_key(keys[name]))
     return keys
+
+
+def _introduce(gate: Gate) -> None:
+    """Introduce the policy's settings, as members' sign-up notices describe them."""
+    for each in gate.settings():
+        try:
+            gate.introduce(each.setting.id)
+        except LedgerError as error:
+            show.OUT.print(str(error), markup=False)
+        else:
+            show.OUT.print(f"introduced setting {each.setting.id}", markup=False)
 
 
 @source_app.command("add")
@@ -311,7 +327,7 @@ def check(
 
 @app.command()
 def replay(
-    example: Annotated[Path, typer.Argument(help="A folder with policy.toml and world.toml.")],
+    example: Annotated[Path, typer.Argument(help="A folder with a policy and world.toml.")],
     *,
     out: Annotated[
         Path, typer.Option("--out", help="A new folder, or one that an earlier replay made.")

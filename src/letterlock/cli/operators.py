@@ -40,7 +40,8 @@ def approve(
         raise UsageError(f"the body is not JSON: {error}") from error
     if not isinstance(said, dict):
         raise UsageError("the body is not a JSON object")
-    show.OUT.print(line_of(approval.sign(operator, key_of(key_file), approval.message(kind, said))))
+    signature = approval.sign(operator, key_of(key_file), approval.message(kind, said))
+    show.OUT.print(line_of(signature), markup=False)
 
 
 def line_of(signature: Signature) -> str:

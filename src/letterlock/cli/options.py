@@ -50,20 +50,15 @@ def gate_of(workspace: Path, now: str | None = None) -> Gate:
     return Gate(workspace, now=None if now is None else time_of(now))
 
 
-def folder_of(path: Path) -> dict[str, bytes]:
-    """Read a policy's folder: policy.toml and the texts beside it. Raises InputError."""
-    if not path.is_dir():
-        raise InputError(f"{path}: a policy is a folder, with policy.toml in it")
-    files = [f for f in sorted(path.iterdir()) if f.suffix in {".toml", ".md"} and f.is_file()]
-    return {file.name: content_of(file) for file in files}
-
-
 def key_of(path: Path) -> bytes:
     """Read an operator's key: 64 hexadecimal digits. Raises InputError."""
     try:
-        return bytes.fromhex(content_of(path).decode().strip())
-    except ValueError as error:
-        raise InputError(f"{path}: an operator's key is 64 hexadecimal digits") from error
+        key = bytes.fromhex(content_of(path).decode().strip())
+    except ValueError:
+        key = b""
+    if len(key) != approval.KEY_SIZE:
+        raise InputError(f"{path}: an operator's key is 64 hexadecimal digits")
+    return key
 
 
 def new_key(path: Path) -> bytes:
@@ -84,9 +79,12 @@ def signatures_of(paths: Iterable[Path]) -> list[Signature]:
     found = []
     for path in paths:
         try:
-            found.append(Signature(**json.loads(content_of(path))))
+            signature = Signature(**json.loads(content_of(path)))
         except (ValueError, TypeError, RecursionError) as error:
             raise InputError(f"{path}: not a signature") from error
+        if not (isinstance(signature.operator, str) and isinstance(signature.signature, str)):
+            raise InputError(f"{path}: not a signature")
+        found.append(signature)
     return found
 
 

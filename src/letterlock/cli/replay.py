@@ -1,8 +1,9 @@
-"""The replay on one screen: at most 50 lines of 100 columns."""
+"""The replay on two screens, one an act: each at most 50 lines of 100 columns."""
 
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from letterlock.cli.show import OUT
@@ -10,13 +11,14 @@ from letterlock.domain import DAY, REASON_TEXT
 from letterlock.gate import Outcome
 from letterlock.replay import Result
 from letterlock.replay.acts import ARITHMETIC, ActOne, Blocked, Side, day_of
+from letterlock.replay.days import Day
 
 WIDTH = 100
 
 
 def screen(result: Result) -> None:
     """Print a replay; lines that start with a letter in column one are headings."""
-    for line in lines(result):
+    for line in (*lines(result), *day_lines(result)):
         bold = line[:1].isalpha() and line[1:3] == "  "
         OUT.print(line, style="bold" if bold else None, markup=False)
 
@@ -96,6 +98,49 @@ def _deciding(side: Side) -> list[tuple[str, str]]:
     return sorted(
         {(asked.source.split(",")[0], asked.clause) for asked in side.asked if asked.decides}
     )
+
+
+def day_lines(result: Result) -> Iterator[str]:
+    """Yield the lines of the second screen, if the world has days."""
+    if not result.days:
+        return
+    question = result.world.question
+    yield ""
+    yield "E  Day by day: as reported, written as a plain export; and through the gate"
+    head = [p.kind.replace("_", " ") for p in result.days[0].passed]
+    yield f"   {'':<11}  {'as reported':>21}    through the gate, items to …"
+    yield f"   {'day':<11}  {'items':>9} {'the class':>11}    " + "".join(f"{h:>13}" for h in head)
+    for day in result.days:
+        gate = "".join(f"{p.released:>13,}" for p in day.passed)
+        yield f"   {day_of(day.at):<11}  {day.exported:>9,} {day.people:>11,}    {gate}"
+        yield from _folded(day.title)
+    most = question.dollars * max(day.people for day in result.days)
+    gated = question.dollars * max(p.of_class for day in result.days for p in day.passed)
+    yield f"   the class × ${question.dollars:,}: ${most:,} at most as reported, {ARITHMETIC};"
+    yield f"   ${gated:,} through the gate. Without a figure: {', '.join(question.heads)}"
+    for day in result.days:
+        yield from _refused(day)
+
+
+def _refused(day: Day) -> Iterator[str]:
+    if not day.tries:
+        return
+    yield ""
+    yield f"F  {day_of(day.at)}: the same programme is put forward, in the order reported"
+    for each in day.tries:
+        yield f"   {each.what}: refused{f' [{each.requirement}]' if each.requirement else ''}"
+        yield from _folded(each.refusal)
+    broken: dict[str, str] = {}
+    for finding in day.findings:
+        for requirement in filter(None, finding.requirement.split(", ")):
+            broken.setdefault(requirement, f"{finding.file.rsplit('/', 1)[-1]}:{finding.line}")
+    yield f"   letterlock policy check: {len(day.findings)} findings, against"
+    ordered = sorted(broken, key=lambda r: int(r[1:]))
+    yield from _folded(", ".join(f"{r} ({broken[r]})" for r in ordered))
+
+
+def _folded(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH - 5, initial_indent="     ", subsequent_indent="     ")
 
 
 def _next(result: Result) -> Iterator[str]:

@@ -61,6 +61,7 @@ def outcome_record(outcome: Outcome) -> dict[str, Any]:
         "as_of": text_of(outcome.as_of),
         "items": outcome.items,
         "released": outcome.released,
+        "people": outcome.people,
         "withheld": {r.name.lower(): n for r, n in sorted(outcome.withheld.items())},
     }
 

@@ -5,13 +5,26 @@ releases/ (each with `outgoing` and `private`), keys/. Logic lives in the module
 """
 
 from letterlock.gate.contracts import Contracts
+from letterlock.gate.holds import Held, Holds
+from letterlock.gate.notices import Exported, Notices
 from letterlock.gate.operators import Operators
 from letterlock.gate.people import FEW, Chosen, Loaded, People
 from letterlock.gate.policies import Policies
 from letterlock.gate.releases import ATTEMPTS, Built, Checked, Outcome, Releases
 
-__all__ = ["ATTEMPTS", "FEW", "Built", "Checked", "Chosen", "Gate", "Loaded", "Outcome"]
+__all__ = [
+    "ATTEMPTS",
+    "FEW",
+    "Built",
+    "Checked",
+    "Chosen",
+    "Exported",
+    "Gate",
+    "Held",
+    "Loaded",
+    "Outcome",
+]
 
 
-class Gate(Operators, Policies, People, Contracts, Releases):
+class Gate(Operators, Policies, Notices, People, Contracts, Holds, Releases):
     """One workspace, opened: every verb there is."""

@@ -21,10 +21,11 @@ class Operators(Workspace):
         Raises ApprovalError if two operators are there and did not both sign.
         """
         body = {"operator": name, "name": person, "key": key}
-        if len(self.rules().operators) < approval.NEEDED:
-            self.record([Draft("operator.registered", body)])
-        else:
-            self.record_approved("operator.registered", body, signatures)
+        with self._writing():  # nobody becomes the third unapproved by asking beside the second
+            if len(self.rules().operators) < approval.NEEDED:
+                self.store.append([Draft("operator.registered", body)], now=self.now())
+                return
+        self.record_approved("operator.registered", body, signatures)
 
     def register_recipient(
         self, name: str, legal_name: str, kind: str, signatures: Sequence[Signature] = ()

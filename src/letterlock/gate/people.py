@@ -102,6 +102,7 @@ class _Recorded:
     known: set[str] = field(default_factory=set)
     members: set[str] = field(default_factory=set)
     refused_at: dict[str, Time] = field(default_factory=dict)
+    told: dict[str, set[str]] = field(default_factory=dict)
     marks: set[int] = field(default_factory=set)
 
 
@@ -154,9 +155,10 @@ class People(Workspace):
 
     def _record_choices(self, reading: choices.Reading) -> Loaded:
         loaded = Loaded(refused=reading.refused, widened=reading.widened)
+        rules = self.rules()
         with self._writing():
             told = (*reading.said, *reading.claims)
-            before = self._recorded_choices({each.subject for each in told})
+            before = self._recorded_choices({each.subject for each in told}, rules)
             signals = self._signals(reading)
             fresh = []
             for each in reading.said:
@@ -174,7 +176,17 @@ class People(Workspace):
                 fresh.append(one)
             reading.said = fresh
             self._keep(reading, signals, before.known, loaded)
-            drafts = choices.drafts(reading, before.members, before.known, before.refused_at)
+            describing = {
+                name: {v.version for v in rules.policies if name in v.settings}
+                for name in rules.introduced
+            }
+
+            def noticed(subject: str, setting: str) -> bool:
+                return not describing[setting].isdisjoint(before.told.get(subject, ()))
+
+            drafts = choices.drafts(
+                reading, before.members, before.known, before.refused_at, noticed
+            )
             self._load(drafts, loaded, choices.CHOICE)
             loaded.recorded += sum(each.kind != choices.CHOICE for each in fresh)
         loaded.refused.sort()
@@ -368,7 +380,7 @@ class People(Workspace):
         loaded.recorded = counted
         return loaded
 
-    def _recorded_choices(self, subjects: set[str]) -> _Recorded:
+    def _recorded_choices(self, subjects: set[str], rules: Rulebook) -> _Recorded:
         """Return what the ledger holds of these subjects that decides what may be added."""
         head = self.store.head()
         found = _Recorded()
@@ -389,9 +401,15 @@ class People(Workspace):
         for number, member in theirs("person", "member"):
             found.known.add(wanted[number])
             (found.members.add if member else found.members.discard)(wanted[number])
+        symbols = self.store.symbols()
+        versions = {symbols[v.version]: v for v in rules.policies if v.version in symbols}
+        for number, symbol_of_version, index in theirs("notice", "version", "idx"):
+            version = versions.get(symbol_of_version)
+            if version is not None and index > version.index:
+                found.told.setdefault(wanted[number], set()).add(version.version)
         refusals = {
             number
-            for symbol, number in self.store.symbols().items()
+            for symbol, number in symbols.items()
             if (shape := read_shape(symbol)) is not None and shape.act is not Act.GRANT
         }
         for number, line, acted, mark in theirs("line", "shape", "acted", "mark"):

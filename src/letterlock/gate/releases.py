@@ -31,7 +31,7 @@ from letterlock.ledger import Draft, fold_rules
 from letterlock.policy.decide import Decision, decide, recipient_of
 from letterlock.release import build as building
 from letterlock.release import manifest
-from letterlock.release.build import SHARDS, Progress, Verdicts, by_reason, judge
+from letterlock.release.build import SHARDS, Progress, Verdicts, by_reason, judge, present_in
 from letterlock.release.kernel import ALLOW, reason_and_role
 from letterlock.release.manifest import Opening
 from letterlock.release.plan import Plan, make_plan
@@ -45,13 +45,14 @@ ATTEMPTS: Final = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """What would go and what would stay, and why."""
+    """What would go and what would stay, and why; `people` are in what would go."""
 
     purpose: str
     recipient: Recipient
     as_of: Time
     items: int
     withheld: dict[Reason, int]
+    people: int
 
     @property
     def released(self) -> int:
@@ -76,6 +77,14 @@ class Checked:
     denied: list[tuple[int, str, str, str]]
 
 
+def outcome_of(plan: Plan, sources: Sequence[Source], verdicts: Verdicts) -> Outcome:
+    """Count what was judged."""
+    counts = verdicts.counts()
+    people = int(present_in(sources, verdicts, plan.size).sum())
+    request = (plan.purpose, plan.recipient, plan.rules.as_of)
+    return Outcome(*request, int(counts.sum()), by_reason(counts), people)
+
+
 class Releases(Items):
     """The verbs about releases."""
 
@@ -89,12 +98,22 @@ class Releases(Items):
         progress: Progress = silent,
     ) -> Outcome:
         """Say what would go and what would stay, without building anything."""
+        return outcome_of(*self.judged(purpose, recipient, as_of, names, progress))
+
+    def judged(
+        self,
+        purpose: str,
+        recipient: str,
+        as_of: Time | None = None,
+        names: Sequence[str] = (),
+        progress: Progress = silent,
+    ) -> tuple[Plan, list[Source], Verdicts]:
+        """Judge every item of the sources, without building anything."""
         request, rules = Request(purpose, recipient), self.rules(as_of)
         recipient_of(request, rules)
         sources = self.sources(names)
         plan = self._plan(request, rules, sources, progress)
-        counts = judge(plan, sources, progress).counts()
-        return Outcome(purpose, plan.recipient, rules.as_of, int(counts.sum()), by_reason(counts))
+        return plan, sources, judge(plan, sources, progress)
 
     def explain(
         self, item: str, purpose: str, recipient: str, *, as_of: Time | None = None
@@ -135,10 +154,7 @@ class Releases(Items):
                     names = [x.name.lower() if x is not None else "" for x in (reason, role)]
                     denied.append((first + row + 1, str(ids[row]), names[0], names[1]))
                 first += len(code)
-        counts = verdicts.counts()
-        outcome = Outcome(
-            purpose, plan.recipient, rules.as_of, int(counts.sum()), by_reason(counts)
-        )
+            outcome = outcome_of(plan, [source], verdicts)
         return Checked(outcome, denied)
 
     @contextmanager
@@ -297,7 +313,14 @@ class Releases(Items):
         withheld = {Reason[name.upper()]: n for name, n in counts["by_reason"].items()}
         recipient = self.rules().recipients[built.record["recipient"]["id"]]
         as_of = time_of(built.record["as_of"])
-        return Outcome(built.record["purpose"], recipient, as_of, counts["items"], withheld)
+        return Outcome(
+            built.record["purpose"],
+            recipient,
+            as_of,
+            counts["items"],
+            withheld,
+            built.record["members"],
+        )
 
     @contextmanager
     def _one_build(self) -> Iterator[None]:

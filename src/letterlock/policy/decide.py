@@ -98,11 +98,14 @@ def decide(request: Request, item: Item, state: State) -> Decision:
     Raises UsageError for a purpose or recipient that is not registered.
     """
     recipient = recipient_of(request, state.rules)
-    if not judgeable(item.data_class, item.created_at, state.rules):
+    data_class, at = item.data_class, item.created_at
+    if data_class is None or at is None or not judgeable(data_class, at, state.rules):
         return Decision(Reason.UNEVALUABLE, None)
     if not item.parties:
         return Decision(Reason.NO_PARTIES, None)
-    question = _Question(request.purpose, recipient, item, state.rules)
+    question = _Question(
+        request.purpose, recipient, data_class, at, item.categories, state.rules
+    )  # fmt: skip
     answers = tuple(question.ask(p, state.subjects.get(p.subject or "")) for p in item.parties)
     denials = [(a.reason, a.party.role) for a in answers if a.reason is not None]
     reason, role = min(denials, default=(None, None))
@@ -120,10 +123,10 @@ def recipient_of(request: Request, rules: Rulebook) -> Recipient:
     return rules.recipients[request.recipient]
 
 
-def judgeable(data_class: str | None, created_at: Time | None, rules: Rulebook) -> bool:
-    """Say whether class and date are known, the date not after T."""
-    known = data_class in rules.data_classes and created_at is not None
-    return known and BEGINNING < created_at <= rules.as_of and created_at < END  # type: ignore[operator]
+def judgeable(data_class: str, created_at: Time, rules: Rulebook) -> bool:
+    """Say whether the class is registered, and the date is one, and not after T."""
+    known = data_class in rules.data_classes
+    return known and BEGINNING < created_at <= rules.as_of and created_at < END
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,9 @@ class _Question:
 
     purpose: str
     recipient: Recipient
-    item: Item
+    data_class: str
+    created_at: Time
+    categories: frozenset[str] | None
     rules: Rulebook
 
     def ask(self, party: Party, subject: Subject | None) -> Answer:
@@ -156,11 +161,9 @@ class _Question:
 
     def _moments(self, party: Party, subject: Subject | None) -> Iterator[tuple[str, Time, Time]]:
         """Yield each (data class, time, time to judge age at) that `party` has to permit."""
-        item_class, item_time = self.item.data_class, self.item.created_at
-        if item_class is None or item_time is None:
-            return
+        item_time = self.created_at
         if party.role is not Role.QUOTED:
-            yield item_class, item_time, item_time
+            yield self.data_class, item_time, item_time
             return
         if party.created_at is not None and not BEGINNING < party.created_at <= item_time:
             return
@@ -208,8 +211,10 @@ class _Question:
         )
         if not permitting:
             reasons |= {_UNANSWERED[r.act] for r in refusals}
-        if needed is Level.EXPLICIT_GRANT and not any(self._is_explicit(g) for g in permitting):
-            reasons.add(Reason.SENSITIVE)
+        if needed is Level.EXPLICIT_GRANT:
+            categories = self._categories(data_class)
+            if not any(_is_explicit(g, categories) for g in permitting):
+                reasons.add(Reason.SENSITIVE)
         if needed >= Level.GRANT and not permitting:
             if silent_then and not of_period:
                 reasons.add(Reason.NOT_FORESEEN_THEN)
@@ -248,8 +253,9 @@ class _Question:
 
         if is_training(self.purpose):
             yield Requirement("floor", Level.GRANT, "training needs a grant")
-        if self.item.categories is None or self.item.categories:
-            listed = ", ".join(sorted(self.item.categories or ())) or "unknown"
+        categories = self._categories(data_class)
+        if categories is None or categories:
+            listed = ", ".join(sorted(categories or ())) or "unknown"
             yield Requirement("floor", Level.EXPLICIT_GRANT, f"sensitive: {listed}")
 
     def _of_regions(
@@ -356,14 +362,25 @@ class _Question:
         )
 
     def _reaches(self, line: Line, data_class: str) -> bool:
-        """Say whether `line` speaks of this class, purpose and recipient, in whatever period."""
-        if line.act is Act.GRANT and self.rules.data_classes[data_class] >= line.index:
-            return False
+        """Say whether `line` speaks of this class, purpose and recipient, in whatever period.
+
+        A refusal reaches later classes too, and whoever it names by class of recipient.
+        """
+        recipients: tuple[str, ...] = (ANY, self.recipient.id, self.recipient.recipient_class.value)
+        if line.act is Act.GRANT:
+            if self.rules.data_classes[data_class] >= line.index:
+                return False
+            recipients = (self.recipient.id,)
         return (
             covers(line.pattern, data_class)
             and line.purpose in (ANY, self.purpose)
-            and line.recipient in (ANY, self.recipient.id)
+            and line.recipient in recipients
         )
+
+    def _categories(self, data_class: str) -> frozenset[str] | None:
+        """Return the item's categories and those of the class of the moment; None: not known."""
+        own = self.categories
+        return None if own is None else own | self.rules.sensitive.get(data_class, frozenset())
 
     def _text_counts(self, grant: Line) -> bool:
         """Say whether the text agreed to stands in every version since it was newest."""
@@ -373,22 +390,25 @@ class _Question:
         since = self.rules.policies[len(before) - 1 :]
         return all(grant.text in version.texts.values() for version in since)
 
-    def _is_explicit(self, grant: Line) -> bool:
-        """Say whether `grant` is explicit and lists every category of the item."""
-        categories = self.item.categories
-        return grant.explicit and categories is not None and categories <= grant.categories
-
 
 _UNANSWERED = {Act.OBJECT: Reason.OBJECTED, Act.WITHDRAW: Reason.WITHDRAWN}
 
 
+def _is_explicit(grant: Line, categories: frozenset[str] | None) -> bool:
+    """Say whether `grant` is explicit and lists every one of `categories`."""
+    return grant.explicit and categories is not None and categories <= grant.categories
+
+
 def _answers(grant: Line, refusal: Line) -> bool:
-    """Say whether `grant` is later than `refusal` and lies within its scope."""
+    """Say whether `grant` is later than `refusal` and lies within its scope.
+
+    Both reach the same request, so the one recipient that the grant names lies within whatever the
+    refusal names: that recipient, its class, or all.
+    """
     return (
         grant.index > refusal.index
         and within(grant.pattern, refusal.pattern)
         and within(grant.purpose, refusal.purpose)
-        and within(grant.recipient, refusal.recipient)
         and grant.reach().lies_in(refusal.span)
     )
 

@@ -1,6 +1,9 @@
-"""policy.toml, as its authors write it: bytes in; values, findings and event bodies out. Pure.
+"""A policy's folder: its files in; values, findings and event bodies out. Pure.
+
+policy.toml:
 
     version, lead_days, window_days       and, if wanted, effective: a date after the lead time
+    [withdrawal]                          what an opt-out reaches, and within how many days
     [recipients.ID]                       name and class of a legal entity
     [data_classes."ID"], [purposes."ID"]  what it is called, a line per language
     [[clauses]]                           id and level; purposes, data_classes, recipients,
@@ -9,18 +12,18 @@
     [regions]                             jurisdictions = { ID = age or 0 }, [[regions.clauses]]
     [contracts.ID]                        [[contracts.ID.clauses]]
 
-An unknown key is an error: a misspelt condition would make another rule. `read` says whether a
-document can be used, `check` whether it should be published: everything wrong with it at once, each
-thing with its line, how to mend it and the requirement it breaks. All of it: docs/policy.md.
+Beside it policy.md, faq.md and notice.md, in each language (prose.py). An unknown key is an error:
+a misspelt condition would make another rule. `read` says whether a policy can be used, `check`
+whether it should be published: everything wrong with it at once, each thing with its file and line,
+how to mend it and the requirement it breaks. All of it: docs/policy.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
-from itertools import product
-from typing import Any, Final, TypeAlias
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from letterlock.domain import (
     ADULT_AGE,
@@ -28,7 +31,6 @@ from letterlock.domain import (
     BEGINNING,
     DAY,
     END,
-    PURPOSES,
     Clause,
     Level,
     Recipient,
@@ -36,11 +38,12 @@ from letterlock.domain import (
     Setting,
     Span,
     Time,
-    covers,
-    is_training,
+    Withdrawal,
     text_of,
 )
-from letterlock.policy.clauses import covers_place
+from letterlock.policy import lint
+from letterlock.policy.places import GROUPS, expand, expand_ages, is_place
+from letterlock.policy.prose import Page, parse
 from letterlock.policy.texts import LANGUAGES, Words, render, text_hash
 from letterlock.policy.toml import (
     DATE,
@@ -53,38 +56,47 @@ from letterlock.policy.toml import (
     Shape,
     Table,
     Unusable,
-    Where,
     as_text,
     as_whole,
-    listed,
     one_of,
-    said,
 )
 
-Problem: TypeAlias = tuple[Where, str, str, str]
-"""Where it is, what is wrong, how to mend it, and the requirement it breaks (or "")."""
+POLICY: Final = "policy.toml"
+TEXTS: Final = ("policy", "faq", "notice")
+"""What is written in each language: policy.md, faq.md, notice.md; policy.de.md …"""
 
 _CONDITIONS: Final = ("data_classes", "purposes", "recipients", "jurisdictions", "contracts")
 _SCOPE: Final = ("purposes", "data_classes", "recipients")
+_TEXT_NAME: Final = re.compile(r"(policy|faq|notice)(\.[A-Za-z-]{1,20})?\.md")
+
+
+def belongs(name: str) -> bool:
+    """Say whether a file of this name is of the policy; other files may lie beside it."""
+    return name == POLICY or _TEXT_NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
 class Document:
-    """What a policy document says; `lead`, `window` and `effective` in µs, `source` as written."""
+    """What a policy says; `lead`, `window` and `effective` in µs, `documents` as written.
+
+    Groups of places stand as their countries. `sensitive` holds the classes that are as a whole.
+    """
 
     version: str
     lead: Time
     window: Time
     effective: Time | None
+    withdrawal: Withdrawal | None
     recipients: Mapping[str, Recipient]
     data_classes: Words
+    sensitive: Mapping[str, tuple[str, ...]]
     purposes: Words
     clauses: tuple[Clause, ...]
     settings: Mapping[str, Setting]
     ages: Mapping[str, int]
     region_clauses: tuple[Clause, ...]
     contracts: Mapping[str, tuple[Clause, ...]]
-    source: str
+    documents: Mapping[str, str]
     file: str
     effective_line: int
 
@@ -94,10 +106,25 @@ class Document:
         things = (*self.data_classes.values(), *self.purposes.values())
         return tuple(sorted({language for words in things for language in words}))
 
+    @property
+    def text_names(self) -> dict[str, str]:
+        """Return the name of each text that belongs to it, and its language.
+
+        English is unsuffixed; without any, the first language is.
+        """
+        languages = self.languages or ("en",)
+        plain = "en" if "en" in languages else languages[0]
+        return {
+            f"{kind}.md" if each == plain else f"{kind}.{each}.md": each
+            for kind in TEXTS
+            for each in (plain, *(e for e in languages if e != plain))
+        }
+
     def text(self, setting: str, language: str) -> str:
         """Render what a member sees of `setting`. Raises PolicyError where words are missing."""
         scope = self.settings[setting]
-        return render(scope, language, self.purposes, self.data_classes, self.recipients)
+        words = (self.purposes, self.data_classes)
+        return render(scope, language, *words, self.recipients, self.sensitive)
 
     def bodies(self, published_at: Time) -> list[tuple[str, dict[str, Any]]]:
         """Return the events (kind, body) that publish a document in which `check` finds nothing.
@@ -114,7 +141,7 @@ class Document:
             )
             mend = "set effective to that or later, or leave it out"
             raise Unusable(Finding(self.file, self.effective_line, message, mend, "R10"))
-        policy = {
+        policy: dict[str, Any] = {
             "version": self.version,
             "effective_at": effective,
             "window": self.window,
@@ -128,8 +155,13 @@ class Document:
                 name: {each: text_hash(self.text(name, each)) for each in self.languages}
                 for name in self.settings
             },
-            "documents": {"policy.toml": self.source},
+            "documents": dict(self.documents),
         }
+        if self.sensitive:
+            policy["sensitive"] = {name: list(found) for name, found in self.sensitive.items()}
+        if self.withdrawal is not None:
+            reaches, days = list(self.withdrawal.reaches), self.withdrawal.days
+            policy["withdrawal"] = {"reaches": reaches, "days": days}
         regions = {"ages": dict(self.ages), "clauses": _bodies(self.region_clauses)}
         events: list[tuple[str, dict[str, Any]]] = [
             (
@@ -155,30 +187,80 @@ def _bodies(clauses: Iterable[Clause]) -> list[dict[str, Any]]:
     return found
 
 
-def read(data: bytes, file: str) -> Document:
+def read(files: Mapping[str, bytes], name: str) -> Document:
     """Read what is usable, whether or not it should be published (that is `check`).
 
-    Raises PolicyError for the first thing that cannot be used: what is not UTF-8 or not TOML, a key
+    `files` by their names; `name` is the folder, as errors should call it. Raises PolicyError for
+    the first thing that cannot be used: a policy.toml that is missing, not UTF-8 or not TOML, a key
     that is missing or unknown, a value that cannot be.
     """
-    reading = Reading(data, file)
-    document = _document(reading)
+    reading, written = _written(files, name)
     if reading.findings:
         raise Unusable(min(reading.findings, key=lambda f: f.line))
-    return document
+    return _expanded(written)
 
 
-def check(data: bytes, file: str) -> tuple[Document | None, list[Finding]]:
-    """Find everything that is wrong, by line. The document is None if it cannot be used at all."""
+def check(files: Mapping[str, bytes], name: str) -> tuple[Document | None, list[Finding]]:
+    """Find everything that is wrong, by file and line; `files` and `name` as for `read`.
+
+    The document is None if it cannot be used at all. Nothing is raised, whatever the files hold.
+    """
+    pages = _pages(files, name)
+    findings = [f for page in pages.values() for f in (*page.findings, *lint.of_wording(page))]
+    document = None
     try:
-        reading = Reading(data, file)
+        reading, written = _written(files, name)
     except Unusable as error:
-        return None, [error.finding]
-    document = _document(reading)
-    usable = not reading.findings
-    for problem in _problems(document):
-        reading.find(*problem)
-    return document if usable else None, sorted(reading.findings, key=lambda f: f.line)
+        findings.append(error.finding)
+    else:
+        found, unusable = _expanded(written), frozenset(reading.unusable)
+        document = None if unusable else found
+        for problem in lint.of_policy(found, written, unusable):
+            reading.find(*problem)
+        findings += reading.findings
+        findings += lint.of_texts(found, pages, lambda file: _path(name, file), unusable)
+    return document, sorted(findings, key=lambda f: (f.file, f.line, f.message))
+
+
+def _path(folder: str, file: str) -> str:
+    """Name a file of the folder as an editor can open it."""
+    return f"{folder.rstrip('/')}/{file}" if folder else file
+
+
+def _pages(files: Mapping[str, bytes], name: str) -> dict[str, Page]:
+    """Read the texts among `files`."""
+    return {
+        file: parse(files[file], _path(name, file))
+        for file in sorted(files)
+        if belongs(file) and file != POLICY
+    }
+
+
+def _written(files: Mapping[str, bytes], name: str) -> tuple[Reading, Document]:
+    """Read policy.toml as it is written. Raises Unusable if there is none, or it is not TOML."""
+    path = _path(name, POLICY)
+    if POLICY not in files:
+        mend = "write it, or name the folder that holds it"
+        raise Unusable(Finding(path, 1, f"there is no {POLICY}", mend))
+    reading = Reading(files[POLICY], path)
+    # A text that is not UTF-8 is found by `check`, and so never published.
+    documents = {file: files[file].decode(errors="replace") for file in files if belongs(file)}
+    return reading, _document(reading, documents)
+
+
+def _expanded(document: Document) -> Document:
+    """Put countries for groups of them."""
+
+    def countries(clauses: tuple[Clause, ...]) -> tuple[Clause, ...]:
+        return tuple(replace(c, jurisdictions=expand(c.jurisdictions)) for c in clauses)
+
+    return replace(
+        document,
+        clauses=countries(document.clauses),
+        ages=expand_ages(document.ages),
+        region_clauses=countries(document.region_clauses),
+        contracts={name: countries(clauses) for name, clauses in document.contracts.items()},
+    )
 
 
 # ── what it says ────────────────────────────────────────────────────────────────────────────
@@ -187,12 +269,16 @@ def check(data: bytes, file: str) -> tuple[Document | None, list[Finding]]:
 _LEVELS: Final = {level.name.lower(): level for level in Level}
 _LEVEL_NAMES: Final[Mapping[Level | None, str]] = {v: name for name, v in _LEVELS.items()}
 _CLASSES: Final = {each.value: each for each in RecipientClass}
-_ISO_3166: Final = r"[A-Z]{2}(-[A-Z0-9]{1,3})?"
 
 _LEVEL: Final = one_of(_LEVELS, Level.NEVER)
 _CLASS: Final = one_of(_CLASSES, RecipientClass.THIRD_PARTY)
-_PLACE: Final = Shape("a code such as DE or US-CA", lambda v: as_text(v, _ISO_3166), "")
+_PLACE: Final = Shape(
+    f"a code of ISO 3166 such as DE or US-CA, or one of {', '.join(GROUPS)}",
+    lambda v: v if (as_text(v) and is_place(v)) or v in GROUPS else None,
+    "",
+)
 _DAYS: Final = Shape("a whole number of days, 1 to 3650", lambda v: as_whole(v, 1, 3650), 1)
+_SOON: Final = Shape("a whole number of days, 1 to 90", lambda v: as_whole(v, 1, 90), 1)
 _AGE: Final = Shape(
     "0, or an age of adulthood above 18",
     lambda v: None if v in range(1, ADULT_AGE + 1) else as_whole(v, 0, 99),
@@ -200,38 +286,34 @@ _AGE: Final = Shape(
 )
 
 
-def _document(reading: Reading) -> Document:
+def _document(reading: Reading, documents: Mapping[str, str]) -> Document:
     """Read the whole document; what is unusable is found, and something neutral stands in."""
     root = reading.root
     effective = root.get("effective", DATE, END)
     regions = root.table("regions", root.take("regions", TABLE, "R19"))
     places = regions.table("jurisdictions", regions.take("jurisdictions", TABLE, "R19"))
+    data_classes, sensitive = _data_classes(root)
     document = Document(
         version=root.take("version", NAME),
         lead=root.take("lead_days", _DAYS, "R10") * DAY,
         window=root.take("window_days", _DAYS, "R11") * DAY,
         effective=None if effective == END else effective,
+        withdrawal=_withdrawal(root),
         recipients={
             name: Recipient(
                 name, table.take("name", TEXT, "R28"), table.take("class", _CLASS, "R28")
             )
             for name, table in root.tables("recipients")
         },
-        data_classes=_words(root, "data_classes"),
-        purposes=_words(root, "purposes"),
+        data_classes=data_classes,
+        sensitive=sensitive,
+        purposes={name: _words(table) for name, table in root.tables("purposes")},
         clauses=_clauses(root),
-        settings={
-            name: Setting(
-                name,
-                table.take("title", TEXT),
-                **{key: table.take(key, NAMES) for key in _SCOPE},
-            )
-            for name, table in root.tables("settings")
-        },
-        ages=dict(places.entries(_PLACE, _AGE)),
+        settings={name: _setting(name, table) for name, table in root.tables("settings")},
+        ages=dict(places.entries(_PLACE, _AGE, "R19")),
         region_clauses=_clauses(regions),
         contracts={name: _clauses(table) for name, table in root.tables("contracts")},
-        source=reading.source,
+        documents=documents,
         file=reading.file,
         effective_line=reading.lines.line_of(("effective",)),
     )
@@ -240,16 +322,44 @@ def _document(reading: Reading) -> Document:
     return document
 
 
-def _words(root: Table, key: str) -> Words:
-    """Read what the things under `key` are called."""
+def _withdrawal(root: Table) -> Withdrawal | None:
+    """Read what an opt-out reaches, if anything is said of it."""
+    content = root.get("withdrawal", TABLE, {}, "R33")
+    if "withdrawal" not in root.content:
+        return None
+    table = root.table("withdrawal", content)
+    withdrawal = Withdrawal(table.take("reaches", NAMES, "R33"), table.take("days", _SOON, "R33"))
+    table.done()
+    return withdrawal
+
+
+def _data_classes(root: Table) -> tuple[Words, dict[str, tuple[str, ...]]]:
+    """Read what data classes are called, and which are sensitive as a whole."""
+    words, sensitive = {}, {}
+    for name, table in root.tables("data_classes"):
+        words[name] = _words(table)
+        if "sensitive" in table.content:
+            sensitive[name] = table.get("sensitive", NAMES, (), "R31")
+    return words, sensitive
+
+
+def _words(table: Table) -> dict[str, str]:
+    """Read what a thing is called."""
     return {
-        name: {
-            each: text
-            for each in LANGUAGES
-            if (text := table.get(each, TEXT, "")) or each in table.content
-        }
-        for name, table in root.tables(key)
+        each: text
+        for each in LANGUAGES
+        if (text := table.get(each, TEXT, "")) or each in table.content
     }
+
+
+def _setting(name: str, table: Table) -> Setting:
+    """Read a setting; of all keys that it cannot have, a default is the one to be told about."""
+    if table.left.pop("default", None) is not None:
+        mend = "remove it: the answer is no until a member says yes, and no other can be written"
+        where = (*table.path, "default")
+        table.reading.find(where, "a setting has no default", mend, "R2")
+    title = table.take("title", TEXT)
+    return Setting(name, title, **{key: table.take(key, NAMES) for key in _SCOPE})
 
 
 def _clauses(table: Table) -> tuple[Clause, ...]:
@@ -261,130 +371,3 @@ def _clauses(table: Table) -> tuple[Clause, ...]:
         span = Span(row.get("from", DATE, BEGINNING), row.get("to", DATE, END))
         found.append(Clause(name, level, span=span, **conditions))
     return tuple(found)
-
-
-# ── what should not be published ────────────────────────────────────────────────────────────
-
-
-_Known: TypeAlias = Mapping[str, tuple[Callable[[str], bool], Iterable[str], str]]
-"""Of each key: whether a value exists, those that do, and the requirement."""
-
-
-def _problems(document: Document) -> Iterator[Problem]:
-    """Yield what should not be published although it can be read."""
-    for name in set(document.recipients) & set(_CLASSES):
-        mend = "give the legal entity an id of its own"
-        yield ("recipients", name), f"{name!r} is a class of recipients", mend, "R28"
-    for name in set(document.purposes) - set(PURPOSES):
-        mend = f"the list is closed: {listed(PURPOSES)}"
-        yield ("purposes", name), f"{said(name)} is no purpose", mend, "R5"
-    for key, words in (("data_classes", document.data_classes), ("purposes", document.purposes)):
-        for name, texts in words.items():
-            for each in sorted(set(document.languages or ("en",)) - set(texts)):
-                message = f"{said(name)} has no text in {each!r}"
-                yield (key, name), message, f'add {each} = "…", or no text in {each} at all', "R4"
-    everywhere = tuple(document.contracts)
-    yield from _of_clauses(document, ("clauses",), document.clauses, everywhere)
-    yield from _of_clauses(document, ("regions", "clauses"), document.region_clauses, everywhere)
-    for name, clauses in document.contracts.items():
-        yield from _of_clauses(document, ("contracts", name, "clauses"), clauses, (name,))
-    for setting in document.settings.values():
-        yield from _of_setting(document, setting)
-    yield from _silence(document)
-
-
-def _of_clauses(
-    document: Document, path: Where, clauses: tuple[Clause, ...], contracts: tuple[str, ...]
-) -> Iterator[Problem]:
-    """Yield what is wrong with clauses; in a contract, only that contract can match."""
-    classes = document.data_classes
-    known: _Known = {
-        "data_classes": (lambda v: any(covers(v, c) for c in classes), classes, ""),
-        "purposes": (lambda v: any(covers(v, p) for p in PURPOSES), PURPOSES, "R5"),
-        "recipients": (
-            lambda v: v in document.recipients or v in _CLASSES,
-            (*document.recipients, *_CLASSES),
-            "R28",
-        ),
-        "jurisdictions": (
-            lambda v: any(covers_place(v, place) for place in document.ages),
-            document.ages,
-            "R19",
-        ),
-        "contracts": (lambda v: v in contracts, contracts, ""),
-    }
-    seen: set[str] = set()
-    for n, clause in enumerate(clauses):
-        at = (*path, n)
-        if clause.id in seen:
-            mend = "give it an id of its own: reasons name clauses"
-            yield (*at, "id"), f"an earlier clause is called {clause.id!r} too", mend, ""
-        seen |= {clause.id} - {""}  # which stands in for what is no id
-        if _LEVEL_NAMES[clause.level] in {"nothing", "notice"} and any(
-            is_training(purpose) and covers(pattern, purpose)
-            for purpose in PURPOSES
-            for pattern in clause.purposes
-        ):
-            message = f"clause {clause.id!r} lets training go without a grant"
-            mend = "write grant, or list purposes that are not training"
-            yield (*at, "level"), message, mend, "R3, R22"
-        if END != clause.span.start >= clause.span.end:
-            message = f"clause {clause.id!r} can never match: it ends before it begins"
-            yield (*at, "to"), message, "write a later date than in from", ""
-        for key, (exists, options, requirement) in known.items():
-            for m, value in enumerate(getattr(clause, key)):
-                if value != ANY and not exists(value):
-                    message = f"clause {clause.id!r} can never match {said(value)}"
-                    mend = f"{key} here are: {listed(options)}"
-                    yield (*at, key, m), message, mend, requirement
-        yield from _without_text(document, (*at, "purposes"), clause.purposes)
-
-
-def _without_text(document: Document, path: Where, purposes: tuple[str, ...]) -> Iterator[Problem]:
-    """Yield each purpose that is used by name but called nothing."""
-    for n, purpose in enumerate(purposes):
-        if purpose in PURPOSES and purpose not in document.purposes:
-            mend = f'add [purposes."{purpose}"] with a line per language'
-            yield (*path, n), f"purpose {purpose!r} has no text", mend, "R4"
-
-
-def _of_setting(document: Document, setting: Setting) -> Iterator[Problem]:
-    """Yield what a setting may not ask for."""
-    at, classes = ("settings", setting.id), document.data_classes
-    known: _Known = {
-        "purposes": (lambda v: v in PURPOSES, PURPOSES, "R5"),
-        "data_classes": (lambda v: v != ANY and any(covers(v, c) for c in classes), classes, "R4"),
-        "recipients": (lambda v: v in document.recipients, document.recipients, "R28"),
-    }
-    for key, (exists, options, requirement) in known.items():
-        for n, value in enumerate(getattr(setting, key)):
-            if not exists(value):
-                message = f"setting {said(setting.id)} cannot ask for {said(value)}"
-                yield (*at, key, n), message, f"name one of: {listed(options)}", requirement
-    yield from _without_text(document, (*at, "purposes"), setting.purposes)
-
-
-def _silence(document: Document) -> Iterator[Problem]:
-    """Yield what settings ask for and no clause speaks of: asked in vain, as silence denies."""
-
-    @cache
-    def spoken_of(data_class: str, purpose: str) -> frozenset[str]:
-        return frozenset(
-            recipient
-            for clause in document.clauses
-            if any(covers(pattern, data_class) for pattern in clause.data_classes)
-            and any(covers(pattern, purpose) for pattern in clause.purposes)
-            for recipient in clause.recipients
-        )
-
-    for setting in document.settings.values():
-        classes = [
-            c for c in document.data_classes if any(covers(p, c) for p in setting.data_classes)
-        ]
-        purposes = [purpose for purpose in PURPOSES if purpose in setting.purposes]
-        recipients = [r for r in document.recipients.values() if r.id in setting.recipients]
-        for data_class, purpose, r in product(classes, purposes, recipients):
-            if not spoken_of(data_class, purpose) & {ANY, r.id, r.recipient_class.value}:
-                what = f"{said(data_class)} for {purpose} to {said(r.id)}"
-                mend = "silence denies: add a clause, or ask for less in the setting"
-                yield ("settings", setting.id), f"no clause speaks of {what}", mend, "R4"

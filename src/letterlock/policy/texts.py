@@ -1,15 +1,16 @@
 """The text a member is asked to agree to: rendered wholly from a setting's scope, never written.
 
-It says who, what, what for and from when, that no is the answer until a yes is given, that no is as
-easy as yes, and that everyone in a message must have said yes. Every name stands beside its id, so
-two scopes never share a text: whatever changes the scope or its words changes the hash, and an
-agreement to the old text ends (docs/spec/decision.md). The order in which a scope is written does
-not count. A language is rendered only where everything has words in it; there is no fallback.
+It says who, what, what of it is sensitive, what for and from when, that no is the answer until a
+yes is given, that no is as easy as yes, and that everyone in a message must have said yes. Every
+name stands beside its id, so two scopes never share a text: whatever changes the scope or its words
+changes the hash, and an agreement to the old text ends (docs/spec/decision.md). The order in which
+a scope is written does not count. A language is rendered only where everything has words in it;
+there is no fallback.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, TypeAlias
 
 from letterlock.domain import Recipient, RecipientClass, Setting, covers, sha256
@@ -28,7 +29,7 @@ Wer die Daten nutzen würde
 {who}
 
 Was genutzt würde
-{what}
+{what}{sensitive}
 
 Wozu
 {why}
@@ -52,7 +53,7 @@ Who would use the data
 {who}
 
 What would be used
-{what}
+{what}{sensitive}
 
 What for
 {why}
@@ -85,15 +86,59 @@ _CLASSES: Final[Mapping[str, Mapping[RecipientClass, str]]] = {
     },
 }
 
+CATEGORIES: Final[Mapping[str, Mapping[str, str]]] = {
+    "employment": {"de": "Stellen und Bewerbungen", "en": "jobs and job applications"},
+    "pay": {"de": "Gehalt und Bezahlung", "en": "pay"},
+    "intellectual_property": {"de": "geistiges Eigentum", "en": "intellectual property"},
+    "health": {"de": "Gesundheit", "en": "health"},
+    "racial_or_ethnic_origin": {
+        "de": "rassische oder ethnische Herkunft",
+        "en": "racial or ethnic origin",
+    },
+    "political_opinions": {"de": "politische Meinungen", "en": "political opinions"},
+    "religious_or_philosophical_beliefs": {
+        "de": "religiöse oder weltanschauliche Überzeugungen",
+        "en": "religious or philosophical beliefs",
+    },
+    "trade_union_membership": {
+        "de": "Zugehörigkeit zu einer Gewerkschaft",
+        "en": "membership of a trade union",
+    },
+    "genetic": {"de": "genetische Daten", "en": "genetic data"},
+    "biometric": {
+        "de": "biometrische Daten, an denen Sie zu erkennen sind",
+        "en": "biometric data by which you can be recognised",
+    },
+    "sex_life": {"de": "Sexualleben", "en": "sex life"},
+    "sexual_orientation": {"de": "sexuelle Orientierung", "en": "sexual orientation"},
+}
+"""The closed list of what is sensitive, and what it is called (R31; GDPR Art. 9 from health on)."""
+
+_SENSITIVE: Final[Mapping[str, str]] = {
+    "de": """
+
+Was daran sensibel ist
+{lines}
+- Dafür zählt nur ein ausdrückliches Ja, das jedes davon nennt. Jedes wird Ihnen einzeln genannt.\
+""",
+    "en": """
+
+What is sensitive in it
+{lines}
+- For this, only an explicit yes counts, one that names each of these. Each is asked by itself.\
+""",
+}
+
 _PATTERN: Final = {"de": "alles unter {0}, das ist:", "en": "everything under {0}, which is:"}
 
 
-def render(
+def render(  # noqa: PLR0913, PLR0917 - all that a text is rendered from
     setting: Setting,
     language: str,
     purposes: Words,
     data_classes: Words,
     recipients: Mapping[str, Recipient],
+    sensitive: Mapping[str, Collection[str]],
 ) -> str:
     """Render what a member sees of `setting`: the same scope and words give the same text.
 
@@ -124,10 +169,20 @@ def render(
             raise PolicyError(f"setting {setting.id}: {pattern!r} covers no data class")
         return [f"- {_PATTERN[language].format(pattern)}", *(f"  {each}" for each in covered)]
 
+    kinds = [
+        each
+        for name in sorted(sensitive)
+        if any(covers(pattern, name) for pattern in setting.data_classes)
+        for each in (
+            line(data_classes, name) + ":",
+            *(f"  {line(CATEGORIES, category)}" for category in sorted(set(sensitive[name]))),
+        )
+    ]
     return _SKELETONS[language].format(
         title=setting.title,
         who="\n".join(who(name) for name in sorted(set(setting.recipients))),
         what="\n".join(each for name in sorted(set(setting.data_classes)) for each in what(name)),
+        sensitive=_SENSITIVE[language].format(lines="\n".join(kinds)) if kinds else "",
         why="\n".join(line(purposes, name) for name in sorted(set(setting.purposes))),
     )
 

@@ -266,12 +266,15 @@ class Table:
             self.reading.find(self.path, f"{said(key)} is missing", mend, requirement)
         return self.get(key, shape, shape.empty, requirement)
 
-    def entries(self, naming: Shape[str], shape: Shape[T]) -> Iterator[tuple[str, T]]:
+    def entries(
+        self, naming: Shape[str], shape: Shape[T], requirement: str = ""
+    ) -> Iterator[tuple[str, T]]:
         """Yield everything in this table: names of the author's own, and what they stand for."""
         for name in self.content:
             if naming.read(name) is None:
                 message = f"{said(name)} cannot be a name here"
-                self.reading.find((*self.path, name), message, f"write {naming.words}")
+                mend = f"write {naming.words}"
+                self.reading.find((*self.path, name), message, mend, requirement)
             yield name, self.get(name, shape, shape.empty)
 
     def table(self, key: str, content: dict[str, Any]) -> Table:
@@ -308,7 +311,7 @@ class Reading:
 
     def __init__(self, data: bytes, file: str) -> None:
         """Parse `data`. Raises Unusable for what is not TOML."""
-        self.file, self.findings = file, list[Finding]()
+        self.file, self.findings, self.unusable = file, list[Finding](), list[Where]()
         if len(data) > MAX_SIZE:
             mend = f"a policy needs no more than {MAX_SIZE:,} bytes"
             raise Unusable(Finding(file, 1, f"this is {len(data):,} bytes long", mend))
@@ -318,7 +321,7 @@ class Reading:
             line = data.count(b"\n", 0, error.start) + 1
             mend = "save the file as UTF-8"
             raise Unusable(Finding(file, line, "this is not UTF-8", mend)) from None
-        text = self.source.replace("\r\n", "\n")
+        text = self.source.removeprefix("\ufeff").replace("\r\n", "\n")
         self.lines = _Locator(text, file)
         try:
             self.root = Table(self, (), tomllib.loads(text))
@@ -330,6 +333,7 @@ class Reading:
             raise Unusable(Finding(file, line, f"this is not TOML: {what:.100}", mend)) from None
 
     def find(self, path: Where, message: str, mend: str, requirement: str = "") -> None:
-        """Note something wrong at `path`."""
+        """Note something that cannot be used at `path`."""
+        self.unusable.append(path)
         line = self.lines.line_of(path)
         self.findings.append(Finding(self.file, line, message, mend, requirement))

@@ -176,7 +176,7 @@ def build(  # noqa: PLR0913, PLR0917 - what to write, of what, where, and how
     outgoing.mkdir(parents=True)
     private.mkdir()
     ids = store.subject_ids()
-    present = _present(sources, verdicts, len(ids))
+    present = present_in(sources, verdicts, len(ids))
     rank, members = _members(ids, present, key, scope_key(key, opening), outgoing)
     files = [members]
     # Whatever happens, the threads come to an end before the files that they write are closed.
@@ -251,7 +251,7 @@ def _ahead(parts: Iterator[_Part], pool: ThreadPoolExecutor) -> Iterator[_Part]:
         yield part
 
 
-def _present(sources: Sequence[Source], verdicts: Verdicts, size: int) -> npt.NDArray[np.bool_]:
+def present_in(sources: Sequence[Source], verdicts: Verdicts, size: int) -> npt.NDArray[np.bool_]:
     """Return who is in a released item."""
     present = np.zeros(size, np.bool_)
     for source, codes in zip(sources, verdicts.codes, strict=True):

@@ -48,8 +48,9 @@ CHUNK: Final = 1 << 17
 class Kind(NamedTuple):
     """What an item's answer depends on apart from people and time.
 
-    `data_class` None: not known (a quote), so the strictest of all classes. `categories` None: its
-    sensitivity is not known. `undated`: a quote of unknown time, so the strictest of all the past.
+    `data_class` None: not known (a quote), so the strictest of all classes. `categories`: the
+    item's own, to which the plan adds those of the class; None: its sensitivity is not known.
+    `undated`: a quote of unknown time, so the strictest of all the past.
     """
 
     data_class: str | None
@@ -71,13 +72,27 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Plan:
-    """The interval tables of one request; `size` subjects, of any standing, numbered from 0."""
+    """The interval tables of one request; of subjects numbered from `size` on nothing is known."""
 
     rules: Rulebook
     purpose: str
     recipient: Recipient
     size: int
     tables: Mapping[Kind, Intervals]
+
+
+class Noticed(NamedTuple):
+    """Supposed, not recorded: the notice of `version`, delivered to every member at `at`."""
+
+    version: str
+    at: Time
+
+
+class Supposed(NamedTuple):
+    """What a plan is made under: rules, published or not, and a notice that nobody recorded."""
+
+    rules: Rulebook
+    noticed: Noticed | None = None
 
 
 def make_plan(  # noqa: PLR0913 - what is asked, of whom, about what, and as of when
@@ -95,21 +110,45 @@ def make_plan(  # noqa: PLR0913 - what is asked, of whom, about what, and as of 
     Kinds whose class is not registered have no table: nothing of them can be judged.
     Raises LedgerError if the ledger cannot be read.
     """
-    wanted = [k for k in dict.fromkeys(kinds) if k.data_class in {None, *rules.data_classes}]
-    columns = _Columns.read(store, rules, purpose, recipient.id, upto)
-    fold = _Fold(rules, purpose, recipient, columns, wanted)
-    parts: dict[Kind, list[tuple[Ints, Ints, Bytes]]] = {kind: [] for kind in wanted}
+    columns = read_columns(store, [(purpose, recipient)], as_of=rules.as_of, upto=upto)
+    (plan,) = plans_of(columns, [Supposed(rules)], purpose, recipient, kinds, progress=progress)
+    return plan
+
+
+def plans_of(  # noqa: PLR0913 - as make_plan
+    columns: Columns,
+    supposed: Sequence[Supposed],
+    purpose: str,
+    recipient: Recipient,
+    kinds: Iterable[Kind],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Plan]:
+    """Fold columns that were read once into a plan under each of `supposed`.
+
+    What the rules do not change is folded once for all of them. Nothing is recorded after the
+    columns' `as_of`: rules of a later T say how things will stand then if nobody does anything.
+    Raises ValueError for columns of another request, or for rules of an earlier T.
+    """
+    wanted = list(dict.fromkeys(kinds))
+    fold = _Fold(supposed, purpose, recipient, columns, wanted)
+    parts: list[dict[Kind, list[tuple[Ints, Ints, Bytes]]]]
+    parts = [{kind: [] for kind in under.kinds} for under in fold.under]
     total = len(columns.members)
     for first in range(0, total, CHUNK):
-        for kind, part in fold.chunk(first, min(first + CHUNK, total)).items():
-            parts[kind].append(part)
+        for mine, found in zip(parts, fold.chunk(first, min(first + CHUNK, total)), strict=True):
+            for kind, part in found.items():
+                mine[kind].append(part)
         if progress is not None:
             progress(min(first + CHUNK, total), total)
-    tables = {kind: _spread(found, columns) for kind, found in parts.items()}
-    return Plan(rules, purpose, recipient, columns.size, tables)
+    plans = []
+    for (rules, _), mine in zip(supposed, parts, strict=True):
+        tables = {kind: _spread(mine.pop(kind), columns) for kind in list(mine)}
+        plans.append(Plan(rules, purpose, recipient, columns.size, tables))
+    return plans
 
 
-def _spread(parts: Sequence[tuple[Ints, Ints, Bytes]], columns: _Columns) -> Intervals:
+def _spread(parts: Sequence[tuple[Ints, Ints, Bytes]], columns: Columns) -> Intervals:
     """Give every subject its rows: a member those of the fold, anyone else one that denies."""
     counts = np.ones(columns.size, np.int64)
     if parts:
@@ -145,14 +184,18 @@ class _Table:
     """Decision columns of the members, sorted by member and recorded order."""
 
     def __init__(self, found: pa.Table, rank: Ints) -> None:
-        """Keep the rows of members; `rank` maps a subject's number to its place, -1: none."""
-        subject = rank[_ints(found, "subject")]
+        """Keep the rows of members; `rank` maps a subject's number to its place, -1: none.
+
+        (Whoever is numbered beyond it has the last place of it: none.)
+        """
+        subject = rank.take(_ints(found, "subject"), mode="clip")
         order = np.arange(len(subject), dtype=np.int64)
         # Members in the high bits, place in the low: one fast sort instead of an indirect one.
         keys = np.sort((subject << 32 | order)[subject >= 0])
         order = keys & 0xFFFF_FFFF
         self.member: Ints = keys >> 32
-        self.columns = {name: _ints(found, name)[order] for name in found.column_names}
+        names = [name for name in found.column_names if name != "subject"]
+        self.columns = {name: _ints(found, name)[order] for name in names}
 
     def slice(self, first: int, last: int) -> tuple[Ints, Callable[[str], Ints]]:
         """Return the members from `first` to `last`, counted from 0, and a way to their columns."""
@@ -166,9 +209,14 @@ def _ints(table: pa.Table, name: str) -> Ints:
 
 
 @dataclass(frozen=True)
-class _Columns:
-    """What the ledger's decision columns say of the members."""
+class Columns:
+    """What the ledger's decision columns say of the members, as of `as_of`, for some requests.
 
+    `members` are their subject numbers, all below `size`; the tables number them from 0.
+    """
+
+    as_of: Time
+    requests: frozenset[tuple[str, Recipient]]
     size: int
     members: Ints
     names: list[str]
@@ -179,42 +227,55 @@ class _Columns:
     lines: _Table
     shapes: Mapping[int, Shape]
 
-    @classmethod
-    def read(
-        cls, store: EventStore, rules: Rulebook, purpose: str, recipient: str, upto: int
-    ) -> _Columns:
-        symbols = store.symbols()
-        names = list(symbols)
 
-        def read(table: str, where: str = "") -> pa.Table:
-            return store.columns(table, _READ[table], as_of=rules.as_of, upto=upto, where=where)
+def read_columns(
+    store: EventStore, requests: Iterable[tuple[str, Recipient]], *, as_of: Time, upto: int
+) -> Columns:
+    """Read what plans of `requests` (purpose and recipient) are folded from, up to event `upto`.
 
-        person, erased = read("person"), read("erased")
-        size = len(store.subject_ids())
-        member = np.zeros(size, np.bool_)
-        member[_ints(person, "subject")] = _ints(person, "member")  # recorded order: last one wins
-        member[_ints(erased, "subject")] = False
-        members = np.flatnonzero(member)
-        rank = np.full(size, -1, np.int64)
-        rank[members] = np.arange(len(members))
+    Raises LedgerError if the ledger cannot be read.
+    """
+    asked = frozenset(requests)
+    symbols = store.symbols()
 
-        shapes = {
-            n: shape
-            for name, n in symbols.items()
-            if (shape := read_shape(name)) is not None
-            and shape.purpose in (ANY, purpose)
-            and shape.recipient in (ANY, recipient)
-        }
-        listed = ",".join(map(str, shapes)) or "-1"
-        return cls(
-            size, members, names,
-            _Table(read("fact"), rank),
-            _Table(read("notice"), rank),
-            _Table(read("objection"), rank),
-            _Table(read("amendment"), rank),
-            _Table(read("line", f"shape IN ({listed})"), rank),
-            shapes,
-        )  # fmt: skip
+    def read(table: str, where: str = "") -> pa.Table:
+        return store.columns(table, _READ[table], as_of=as_of, upto=upto, where=where)
+
+    person, erased = read("person"), read("erased")
+    subject = _ints(person, "subject")
+    size = int(subject.max(initial=-1)) + 1
+    member = np.zeros(size, np.bool_)
+    member[subject] = _ints(person, "member")  # recorded order: the last one wins
+    gone = _ints(erased, "subject")
+    member[gone[gone < size]] = False
+    members = np.flatnonzero(member)
+    rank = np.full(size + 1, -1, np.int64)
+    rank[members] = np.arange(len(members))
+
+    shapes = {
+        n: shape
+        for name, n in symbols.items()
+        if (shape := read_shape(name)) is not None
+        and any(_concerns(shape, purpose, recipient) for purpose, recipient in asked)
+    }
+    listed = ",".join(map(str, shapes)) or "-1"
+    return Columns(
+        as_of, asked, size, members, list(symbols),
+        _Table(read("fact"), rank),
+        _Table(read("notice"), rank),
+        _Table(read("objection"), rank),
+        _Table(read("amendment"), rank),
+        _Table(read("line", f"shape IN ({listed})"), rank),
+        shapes,
+    )  # fmt: skip
+
+
+def _concerns(shape: Shape, purpose: str, recipient: Recipient) -> bool:
+    """Say whether a line speaks of the request; a refusal may name a class of recipient, or all."""
+    recipients: tuple[str, ...] = (ANY, recipient.id, recipient.recipient_class.value)
+    if shape.act is Act.GRANT:
+        recipients = (recipient.id,)
+    return shape.purpose in (ANY, purpose) and shape.recipient in recipients
 
 
 # ── cells ───────────────────────────────────────────────────────────────────────────────────
@@ -223,8 +284,8 @@ class _Columns:
 class _Cells:
     """Each member's past, cut where something changes; cell c is [start[c], start[c+1])."""
 
-    def __init__(self, members: int, as_of: Time) -> None:
-        self._as_of = as_of
+    def __init__(self, members: int, horizon: Time) -> None:
+        self.horizon = horizon
         self._cuts: list[tuple[Ints, Ints]] = []
         self._count = 0
         self.members = members
@@ -241,14 +302,14 @@ class _Cells:
         """Make the cells, once everything is cut."""
         member = np.concatenate([m for m, _ in self._cuts])
         t = np.concatenate([t for _, t in self._cuts])
-        order = np.lexsort((t, member))
+        order = _order(member, t)
         member, t = member[order], t[order]
         new = np.ones(len(t), np.bool_)
         new[1:] = (member[1:] != member[:-1]) | (t[1:] != t[:-1])
-        new &= t <= self._as_of  # what is cut after T cannot be asked about
+        new &= t <= self.horizon  # what is cut after T cannot be asked about
         cell = np.cumsum(new) - 1
         self._cell_of = np.empty(len(t), np.int64)
-        self._cell_of[order] = np.where(t <= self._as_of, cell, cell + 1)
+        self._cell_of[order] = np.where(t <= self.horizon, cell, cell + 1)
         self.member, self.start = member[new], t[new]
         self.offsets: Ints = np.searchsorted(self.member, np.arange(self.members + 1))
         self.size = len(self.member)
@@ -257,9 +318,30 @@ class _Cells:
         """Return the cell that begins at each time of a cut (one past the last, if after T)."""
         return self._cell_of[cut]
 
-    def now(self) -> Ints:
-        """Return each member's cell at T: the last."""
-        return self.offsets[1:] - 1
+    def now(self, as_of: Time) -> Ints:
+        """Return each member's cell at `as_of`: the last that has begun."""
+        last: Ints = self.offsets[1:] - 1
+        if as_of < self.horizon:
+            begun = np.concatenate([[0], np.cumsum(self.start <= as_of)])
+            last = self.offsets[:-1] + np.diff(begun[self.offsets]) - 1
+        return last
+
+
+def _order(member: Ints, t: Ints) -> Ints:
+    """Return what sorts by member and time, in some order where both are alike."""
+    moments = pa.array(t).dictionary_encode()
+    distinct = moments.dictionary.to_numpy()
+    rank = np.empty(len(distinct), np.int64)
+    rank[np.argsort(distinct)] = np.arange(len(distinct))
+    when, place = len(distinct).bit_length(), len(t).bit_length()
+    if len(t) and int(member.max()).bit_length() + when + place > 62:  # noqa: PLR2004 - of 63
+        found: Ints = np.lexsort((t, member))
+        return found
+    # One fast sort of numbers that carry their place, instead of two indirect ones.
+    keys = (member << when | rank[moments.indices.to_numpy()]) << place | np.arange(len(t))
+    keys.sort()
+    order: Ints = keys & ((1 << place) - 1)
+    return order
 
 
 def _ranges(first: Ints, last: Ints) -> tuple[Ints, Ints]:
@@ -296,74 +378,57 @@ class _Intern:
 
 
 class _Fold:
-    """Folds one chunk of members after another."""
+    """Folds one chunk of members after another, under each of several rulebooks."""
 
     def __init__(
         self,
-        rules: Rulebook,
+        supposed: Sequence[Supposed],
         purpose: str,
         recipient: Recipient,
-        columns: _Columns,
+        columns: Columns,
         kinds: Sequence[Kind],
     ) -> None:
-        self._rules, self._columns, self._kinds = rules, columns, kinds
-        self._group = Group(purpose, recipient, rules)
+        if (purpose, recipient) not in columns.requests:
+            raise ValueError("the columns were read for another request")
+        if any(rules.as_of < columns.as_of for rules, _ in supposed):
+            raise ValueError("the columns hold what was recorded after T")
+        self._columns = columns
         self._purpose, self._recipient = purpose, recipient
-        self._common = np.array([BEGINNING, *turning_points(rules)], np.int64)
-        self._common = np.unique(self._common)
+        self._horizon = max(rules.as_of for rules, _ in supposed)
         self._symbols = {name: n for n, name in enumerate(columns.names)}
-        self._versions = {v.version: n for n, v in enumerate(rules.policies)}
-        ages = {age for table in rules.regions for age in table.ages.values()}
+        ages = {
+            age for rules, _ in supposed for table in rules.regions for age in table.ages.values()
+        }
         self._limits = sorted({ADULT_AGE} | {a for a in ages if a > ADULT_AGE})
         self._intern = _Intern()
         self._lifted: list[Lifted] = [frozenset()]
-        self._standings: dict[tuple[int, ...], Standing] = {}
-        self._asked: dict[tuple[Standing, str, int], Asked] = {}
-        self._age_limits: dict[tuple[Standing, int], int] = {}
-        classes = {k.data_class for k in kinds}
-        everything = list(rules.data_classes)
-        self._classes = everything if None in classes else [c for c in everything if c in classes]
+        concerned = {
+            n: shape for n, shape in columns.shapes.items() if _concerns(shape, purpose, recipient)
+        }
+        self._shapes = concerned
+        self.under = [
+            _Under(one, purpose, recipient, columns, kinds, self._limits) for one in supposed
+        ]
 
-    def chunk(self, first: int, last: int) -> dict[Kind, tuple[Ints, Ints, Bytes]]:
+    def chunk(self, first: int, last: int) -> list[dict[Kind, tuple[Ints, Ints, Bytes]]]:
         """Return each kind's (rows per member, start, reason) for members first to last."""
-        cells = _Cells(last - first, self._rules.as_of)
+        cells = _Cells(last - first, self._horizon)
         places = self._facts("jurisdiction", first, last, cells)
         contracts = self._facts("contract", first, last, cells)
         born = self._facts("birth_year", first, last, cells)
-        in_force = self._in_force(first, last, cells)
+        versions = _Versions(self._columns, first, last, cells)
+        in_force = [versions.in_force(under) for under in self.under]
         lifted = self._amendments(first, last, cells)
         choices = self._choices(first, last, cells)
         cells.seal()
-
-        split, epoch = self._split(cells)
-        place, contract, force = places(), contracts(), in_force()
-        now = cells.now()[cells.member]
-        features = (place, contract, force, place[now], contract[now], force[now], lifted())
-        distinct, standing = self._distinct(features, split, epoch)
-        age = self._age(born(), now, cells)[split]
-        age_reason = self._age_reason(age, distinct, standing)
-
-        start = np.maximum(cells.start[split], self._common[epoch])
-        member = cells.member[split]
-        weighed: dict[tuple[str, frozenset[str] | None], Bytes] = {}
-
-        def reasons(data_class: str, categories: frozenset[str] | None) -> Bytes:
-            key = (data_class, categories)
-            if key not in weighed:
-                asked = [self._ask(s, data_class, e) for s, e in distinct]
-                weight = choices(data_class, categories)
-                weighed[key] = _answers(asked, standing, weight[split], categories)
-            return weighed[key]
-
-        answers = {}
-        for kind in self._kinds:
-            classes = self._classes if kind.data_class is None else [kind.data_class]
-            reason = np.minimum.reduce([reasons(c, kind.categories) for c in classes])
-            if kind.undated:
-                base = member * -64
-                reason = (np.minimum.accumulate(reason + base) - base).astype(np.uint8)
-            answers[kind] = _collapse(member, start, np.minimum(reason, age_reason), last - first)
-        return answers
+        past = _Past(
+            cells, places(), contracts(), born(), lifted(), choices, self._limits,
+            self._intern.sets, self._lifted,
+        )  # fmt: skip
+        return [
+            under.answers(past, force())
+            for under, force in zip(self.under, in_force, strict=True)
+        ]  # fmt: skip
 
     def _facts(self, kind: str, first: int, last: int, cells: _Cells) -> Callable[[], Ints]:
         """Cut where facts of `kind` change; then give each cell the number of its set of values."""
@@ -399,56 +464,17 @@ class _Fold:
             np.maximum.at(latest, cell, displacing)
             counts = fact >= latest[cell]
             cell, fact = cell[counts], fact[counts]
+            one = np.bincount(cell, minlength=cells.size)[cell] == 1
+            distinct, inverse = np.unique(value[fact[one]], return_inverse=True)
+            singles = [self._intern.number([int(v)]) for v in distinct]
+            of_cell[cell[one]] = np.array(singles, np.int64)[inverse]
+            cell, fact = cell[~one], fact[~one]
             sets: dict[int, set[int]] = {}
             for c, v in zip(cell.tolist(), value[fact].tolist(), strict=True):
                 sets.setdefault(c, set()).add(v)
             for c, values in sets.items():
                 of_cell[c] = self._intern.number(values)
             return of_cell
-
-        return numbers
-
-    def _in_force(self, first: int, last: int, cells: _Cells) -> Callable[[], Ints]:
-        """Cut where a version comes into force; then give each cell its version (-1: none)."""
-        rules = self._rules
-        order_of = self._by_symbol(lambda name: self._versions.get(name, -1))
-        member, column = self._columns.notices.slice(first, last)
-        version, recorded = order_of[column("version")], column("time")
-        published = np.array([v.published_at for v in rules.policies] + [END], np.int64)
-        effective = np.array([v.effective_at for v in rules.policies] + [END], np.int64)
-        window = np.array([v.window for v in rules.policies] + [0], np.int64)
-        ran = recorded + np.where(column("at_registration") == 1, 0, window[version])
-        begins = np.maximum(ran, effective[version])
-        counts = (version >= 0) & (recorded >= published[version]) & (begins <= rules.as_of)
-        member, version, begins = member[counts], version[counts], begins[counts]
-        since = cells.cut(member, begins)
-
-        o_member, column = self._columns.objections.slice(first, last)
-        rows = zip(
-            o_member.tolist(), column("version").tolist(),
-            column("time").tolist(), column("taken_back").tolist(), strict=True,
-        )  # fmt: skip
-        spans = list(_objections(rows, order_of))
-        o_member, o_order, o_start, o_stop = np.array(spans, np.int64).reshape(-1, 4).T
-        cut_start, cut_stop = cells.cut(o_member, o_start), cells.cut(o_member, o_stop)
-
-        def numbers() -> Ints:
-            begun = np.full(cells.size + 1, -1)
-            np.maximum.at(begun, cells.at(since), version)
-            # (+1, as _running_maximum takes no negative values)
-            found = _running_maximum(cells, begun[: cells.size] + 1) - 1
-            blocked = np.full(cells.size, len(rules.policies))
-            which, cell = _ranges(cells.at(cut_start), cells.at(cut_stop))
-            np.minimum.at(blocked, cell, o_order[which])
-            objector = np.zeros(cells.members, np.bool_)
-            objector[o_member] = True
-            found[objector[cells.member]] = -1
-            theirs = np.flatnonzero(objector[member])
-            which, cell = _ranges(cells.at(since)[theirs], cells.offsets[member[theirs] + 1])
-            reached = version[theirs][which]
-            kept = reached < blocked[cell]
-            np.maximum.at(found, cell[kept], reached[kept])
-            return found
 
         return numbers
 
@@ -478,37 +504,197 @@ class _Fold:
 
         return numbers
 
-    def _by_symbol(self, value: Callable[[str], int]) -> Ints:
-        """Tabulate `value` over every symbol."""
-        return np.array([value(name) for name in self._columns.names] or [0], np.int64)
-
-    def _choices(
-        self, first: int, last: int, cells: _Cells
-    ) -> Callable[[str, frozenset[str] | None], Ints]:
-        """Cut where a choice begins or ends; then weigh each cell's choices for one kind."""
+    def _choices(self, first: int, last: int, cells: _Cells) -> _Choices:
+        """Cut where a choice begins or ends; then the choices of each cell can be weighed."""
         member, column = self._columns.lines.slice(first, last)
-        start, stop = column("start"), column("stop")
+        mine: Bools | slice = slice(None)
+        if len(self._shapes) < len(self._columns.shapes):
+            concerned = np.zeros(max(self._columns.shapes) + 1, np.bool_)
+            concerned[list(self._shapes)] = True
+            mine = concerned[column("shape")]
+        member, start, stop = member[mine], column("start")[mine], column("stop")[mine]
         lines = _Lines(
-            member, column("idx"), start, stop, column("expires"), column("shape"),
-            cells.cut(member, start), cells.cut(member, stop),
+            member, column("idx")[mine], start, stop, column("expires")[mine],
+            column("shape")[mine], cells.cut(member, start), cells.cut(member, stop),
         )  # fmt: skip
+        return _Choices(lines, cells, self._shapes)
 
-        def weigh(data_class: str, categories: frozenset[str] | None) -> Ints:
-            return _weigh(lines, cells, self._columns.shapes, self._rules, data_class, categories)
 
-        return weigh
+class _Versions:
+    """Notices of a chunk of members, and their objections to versions."""
+
+    def __init__(self, columns: Columns, first: int, last: int, cells: _Cells) -> None:
+        self._names, self._cells = columns.names, cells
+        self._member, self._column = columns.notices.slice(first, last)
+        self._o_member, self._o_column = columns.objections.slice(first, last)
+        self._cuts: dict[tuple[bytes, ...], slice] = {}
+
+    def in_force(self, under: _Under) -> Callable[[], Ints]:
+        """Cut where a version comes into force; then give each cell its version (-1: none)."""
+        cells, rules, noticed = self._cells, *under.supposed
+        known = {v.version: n for n, v in enumerate(rules.policies)}
+        order_of = np.array([known.get(name, -1) for name in self._names] or [0], np.int64)
+        member, version = self._member, order_of[self._column("version")]
+        recorded, needs_none = self._column("time"), self._column("at_registration") == 1
+        since = self._begin(member, version, recorded, needs_none, rules)
+        if noticed is not None and noticed.version in known:
+            everybody = np.arange(cells.members)
+            number = np.full(cells.members, known[noticed.version])
+            at = np.full(cells.members, noticed.at)
+            since += self._begin(everybody, number, at, everybody < 0, rules)
+
+        rows = zip(
+            self._o_member.tolist(), self._o_column("version").tolist(),
+            self._o_column("time").tolist(), self._o_column("taken_back").tolist(), strict=True,
+        )  # fmt: skip
+        spans = list(_objections(rows, order_of))
+        o_member, o_order, o_start, o_stop = np.array(spans, np.int64).reshape(-1, 4).T
+        cut_start, cut_stop = cells.cut(o_member, o_start), cells.cut(o_member, o_stop)
+
+        def numbers() -> Ints:
+            begun = np.full(cells.size + 1, -1)
+            for _, number, cut in since:
+                np.maximum.at(begun, cells.at(cut), number)
+            # (+1, as _running_maximum takes no negative values)
+            found = _running_maximum(cells, begun[: cells.size] + 1) - 1
+            blocked = np.full(cells.size, len(rules.policies))
+            which, cell = _ranges(cells.at(cut_start), cells.at(cut_stop))
+            np.minimum.at(blocked, cell, o_order[which])
+            objector = np.zeros(cells.members, np.bool_)
+            objector[o_member] = True
+            found[objector[cells.member]] = -1
+            for whom, number, cut in since:
+                theirs = np.flatnonzero(objector[whom])
+                which, cell = _ranges(cells.at(cut)[theirs], cells.offsets[whom[theirs] + 1])
+                reached = number[theirs][which]
+                kept = reached < blocked[cell]
+                np.maximum.at(found, cell[kept], reached[kept])
+            return found
+
+        return numbers
+
+    def _begin(
+        self, member: Ints, version: Ints, recorded: Ints, needs_none: Bools, rules: Rulebook
+    ) -> list[tuple[Ints, Ints, slice]]:
+        """Cut where versions would come into force, objections apart: (member, version, cut)."""
+        published = np.array([v.published_at for v in rules.policies] + [END], np.int64)
+        effective = np.array([v.effective_at for v in rules.policies] + [END], np.int64)
+        window = np.array([v.window for v in rules.policies] + [0], np.int64)
+        ran = recorded + np.where(needs_none, 0, window[version])
+        begins = np.maximum(ran, effective[version])
+        counts = (version >= 0) & (recorded >= published[version]) & (begins <= self._cells.horizon)
+        member, version, begins = member[counts], version[counts], begins[counts]
+        key = (member.tobytes(), begins.tobytes())
+        if key not in self._cuts:
+            self._cuts[key] = self._cells.cut(member, begins)
+        return [(member, version, self._cuts[key])]
+
+
+class _Past:
+    """What one chunk of members was and said, in cells: the same under every rulebook."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what a cell holds, and what its numbers stand for
+        self,
+        cells: _Cells,
+        place: Ints,
+        contract: Ints,
+        born: Ints,
+        lifted: Ints,
+        choices: _Choices,
+        limits: list[int],
+        sets: list[frozenset[int]],
+        lifts: list[Lifted],
+    ) -> None:
+        self.cells, self.choices, self.sets, self.lifts = cells, choices, sets, lifts
+        self._place, self._contract, self._lifted, self._limits = place, contract, lifted, limits
+        youngest = np.array([-1 if -1 in s else max(s) for s in sets], np.int64)
+        self._born = youngest[born]
+        year = cells.start.astype("datetime64[us]").astype("datetime64[Y]").astype(np.int64)
+        self._year = year + 1970
+        self._ages: dict[Time, Ints] = {}
+
+    def features(self, now: Ints, force: Ints) -> tuple[Ints, ...]:
+        """Return what makes people stand alike; `now` is the cell at T of each cell's member."""
+        place, contract = self._place, self._contract
+        then = (place, contract, force)
+        return (*then, place[now], contract[now], force[now], self._lifted)
+
+    def age(self, as_of: Time, now: Ints) -> Ints:
+        """Return how many age limits the youngest age that counts has passed; -1: not known."""
+        if as_of not in self._ages:
+            then, today = self._born, self._born[now]
+            age = self._year - np.maximum(then, today)
+            passed = np.searchsorted(self._limits, age, "left")
+            self._ages[as_of] = np.where((then < 0) | (today < 0), -1, passed)
+        return self._ages[as_of]
+
+
+class _Under:
+    """The fold under one rulebook."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what is asked, of whom, about what
+        self,
+        supposed: Supposed,
+        purpose: str,
+        recipient: Recipient,
+        columns: Columns,
+        kinds: Sequence[Kind],
+        limits: list[int],
+    ) -> None:
+        self.supposed, rules = supposed, supposed.rules
+        self._rules, self._columns, self._limits = rules, columns, limits
+        self.kinds = [k for k in kinds if k.data_class in {None, *rules.data_classes}]
+        self._group = Group(purpose, recipient, rules)
+        self._common = np.unique(np.array([BEGINNING, *turning_points(rules)], np.int64))
+        self._standings: dict[tuple[int, ...], Standing] = {}
+        self._asked: dict[tuple[Standing, str, int], Asked] = {}
+        self._age_limits: dict[tuple[Standing, int], int] = {}
+        classes = {k.data_class for k in self.kinds}
+        everything = list(rules.data_classes)
+        self._classes = everything if None in classes else [c for c in everything if c in classes]
+
+    def answers(self, past: _Past, force: Ints) -> dict[Kind, tuple[Ints, Ints, Bytes]]:
+        """Return each kind's (rows per member, start, reason)."""
+        cells, as_of = past.cells, self._rules.as_of
+        split, epoch = self._split(cells)
+        now = cells.now(as_of)[cells.member]
+        distinct, standing = self._distinct(past, past.features(now, force), split, epoch)
+        age_reason = self._age_reason(past.age(as_of, now)[split], distinct, standing)
+
+        start = np.maximum(cells.start[split], self._common[epoch])
+        member = cells.member[split]
+        weighed: dict[tuple[str, frozenset[str] | None], Bytes] = {}
+
+        def reasons(data_class: str, own: frozenset[str] | None) -> Bytes:
+            of_class = self._rules.sensitive.get(data_class, frozenset())
+            categories = None if own is None else own | of_class
+            key = (data_class, categories)
+            if key not in weighed:
+                asked = [self._ask(s, data_class, e) for s, e in distinct]
+                weight = past.choices.weigh(self._rules, data_class, categories)
+                weighed[key] = _answers(asked, standing, weight[split], categories)
+            return weighed[key]
+
+        answers = {}
+        for kind in self.kinds:
+            classes = self._classes if kind.data_class is None else [kind.data_class]
+            reason = np.minimum.reduce([reasons(c, kind.categories) for c in classes])
+            if kind.undated:
+                base = member * -64
+                reason = (np.minimum.accumulate(reason + base) - base).astype(np.uint8)
+            answers[kind] = _collapse(member, start, np.minimum(reason, age_reason), cells.members)
+        return answers
 
     def _split(self, cells: _Cells) -> tuple[Ints, Ints]:
         """Split cells where something changes for everyone: (cell, epoch) of each part."""
         end = np.append(cells.start[1:], END)
-        last = cells.now()
-        end[last] = END
+        end[cells.offsets[1:] - 1] = END
         epoch = np.searchsorted(self._common, cells.start, "right") - 1
         epoch_end = np.searchsorted(self._common, end, "left")
         return _ranges(epoch, epoch_end)
 
     def _distinct(
-        self, features: tuple[Ints, ...], split: Ints, epoch: Ints
+        self, past: _Past, features: tuple[Ints, ...], split: Ints, epoch: Ints
     ) -> tuple[list[tuple[Standing, int]], Ints]:
         """Return the distinct (standing, epoch) of all parts, and which each part has."""
         key = np.zeros(len(features[0]), np.int64)
@@ -519,24 +705,26 @@ class _Fold:
                 key = _number(key)[1]
         firsts, number = _number(key)
         part_firsts, part = _number(number[split] * len(self._common) + epoch)
-        standings = [self._standing(tuple(int(f[at]) for f in features)) for at in firsts.tolist()]
+        standings = [
+            self._standing(past, tuple(int(f[at]) for f in features)) for at in firsts.tolist()
+        ]
         where, when = number[split[part_firsts]], epoch[part_firsts]
         pairs = zip(where.tolist(), when.tolist(), strict=True)
         return [(standings[s], e) for s, e in pairs], part
 
-    def _standing(self, numbers: tuple[int, ...]) -> Standing:
+    def _standing(self, past: _Past, numbers: tuple[int, ...]) -> Standing:
         if numbers not in self._standings:
             place, contract, force, place_now, contract_now, force_now, lifted = numbers
+
+            def texts(number: int) -> frozenset[str | None]:
+                names = self._columns.names
+                return frozenset(None if v < 0 else names[v] for v in past.sets[number])
+
             self._standings[numbers] = Standing(
-                self._texts(place), self._texts(contract), force,
-                self._texts(place_now), self._texts(contract_now), force_now,
-                self._lifted[lifted],
+                texts(place), texts(contract), force,
+                texts(place_now), texts(contract_now), force_now, past.lifts[lifted],
             )  # fmt: skip
         return self._standings[numbers]
-
-    def _texts(self, number: int) -> frozenset[str | None]:
-        values = self._intern.sets[number]
-        return frozenset(None if v < 0 else self._columns.names[v] for v in values)
 
     def _ask(self, standing: Standing, data_class: str, epoch: int) -> Asked:
         key = (standing, data_class, epoch)
@@ -544,15 +732,6 @@ class _Fold:
             at = int(self._common[epoch])
             self._asked[key] = self._group.asked(standing, data_class, at)
         return self._asked[key]
-
-    def _age(self, born: Ints, now: Ints, cells: _Cells) -> Ints:
-        """Return how many age limits the youngest age that counts has passed; -1: not known."""
-        youngest = np.array([-1 if -1 in s else max(s) for s in self._intern.sets], np.int64)
-        then, today = youngest[born], youngest[born[now]]
-        years = cells.start.astype("datetime64[us]").astype("datetime64[Y]").astype(np.int64) + 1970
-        age = years - np.maximum(then, today)
-        passed = np.searchsorted(self._limits, age, "left")
-        return np.where((then < 0) | (today < 0), -1, passed)
 
     def _age_reason(self, age: Ints, distinct: list[tuple[Standing, int]], standing: Ints) -> Bytes:
         """Return AGE_UNKNOWN, MINOR or ALLOWED for each part."""
@@ -591,6 +770,11 @@ def _objections(
 
 def _number(key: Ints) -> tuple[Ints, Ints]:
     """Number the distinct values: (a place where each occurs, the number of each element)."""
+    if len(key) and key.max() <= len(key):  # a table of what occurs is faster than hashing
+        place = np.full(key.max() + 1, -1)
+        place[key[::-1]] = np.arange(len(key))[::-1]
+        occurs = place >= 0
+        return place[occurs], (np.cumsum(occurs) - 1)[key]
     encoded = pa.array(key).dictionary_encode()
     number = encoded.indices.to_numpy().astype(np.int64)
     firsts = np.zeros(len(encoded.dictionary), np.int64)
@@ -626,78 +810,90 @@ class _Lines(NamedTuple):
     cut_stop: slice
 
 
-def _weigh(  # noqa: PLR0913, PLR0917 - one weighing, told in order
-    lines: _Lines,
-    cells: _Cells,
-    shapes: Mapping[int, Shape],
-    rules: Rulebook,
-    data_class: str,
-    categories: frozenset[str] | None,
-) -> Ints:
-    """Weigh each cell's choices: (refusal · 7 + best grant) · 7 + best grant asked for separately.
+class _Choices:
+    """The choices of a chunk, to be weighed; what weighs alike under two rulebooks, only once.
 
     Patterns that cover one class lie within each other in one order, that of their depth; so a
     grant lies within every refusal's scope exactly if it is as deep as the deepest of them.
     """
-    listed = list(shapes)
-    row = np.zeros(max(listed, default=0) + 1, np.int64)
-    row[listed] = np.arange(len(listed))
-    of_line = row[lines.shape]
-    all_shapes = [shapes[n] for n in listed]
 
-    def by_shape(value: Callable[[Shape], int]) -> Ints:
-        return np.array([value(s) for s in all_shapes] or [0], np.int64)[of_line]
+    def __init__(self, lines: _Lines, cells: _Cells, shapes: Mapping[int, Shape]) -> None:
+        self._lines, self._cells = lines, cells
+        self._shapes = list(shapes.values())
+        row = np.zeros(max(shapes, default=0) + 1, np.int64)
+        row[list(shapes)] = np.arange(len(shapes))
+        self._row = row[lines.shape]
+        self._weights: dict[tuple[str, bytes], Ints] = {}
 
-    depth = by_shape(lambda s: _depth(s.pattern, data_class))
-    is_grant = by_shape(lambda s: s.act is Act.GRANT) == 1
-    covering = depth >= 0
+    def _by_shape(self, value: Callable[[Shape], int]) -> Ints:
+        """Tabulate `value` over the shapes, and give each line its own."""
+        return np.array([value(s) for s in self._shapes] or [0], np.int64)[self._row]
 
-    refusal = np.flatnonzero(covering & ~is_grant)
-    kind = by_shape(lambda s: _OBJECTED if s.act is Act.OBJECT else _WITHDRAWN)
-    refused = np.zeros(cells.size, np.int64)
-    always = (lines.start[refusal] == BEGINNING) & (lines.stop[refusal] == END)
-    total, partial = refusal[always], refusal[~always]
-    last_refusal, deepest, refused_always = (np.full(cells.members, n) for n in (-1, -1, 0))
-    np.maximum.at(last_refusal, lines.member[total], lines.recorded[total])
-    np.maximum.at(deepest, lines.member[total], depth[total])
-    np.maximum.at(refused_always, lines.member[total], kind[total])
-    refused = refused_always[cells.member]
-    first, last = cells.at(lines.cut_start), cells.at(lines.cut_stop)
-    which, cell = _ranges(first[partial], last[partial])
-    np.maximum.at(refused, cell, kind[partial[which]])
+    def weigh(self, rules: Rulebook, data_class: str, categories: frozenset[str] | None) -> Ints:
+        """Weigh each cell: (refusal · 7 + best grant) · 7 + best grant asked for separately."""
+        lines = self._lines
+        covering = self._by_shape(
+            lambda s: s.act is Act.GRANT and covers(s.pattern, data_class)
+        )  # fmt: skip
+        grant = np.flatnonzero(
+            (covering == 1) & (lines.recorded > rules.data_classes[data_class])
+        )  # fmt: skip
+        versions = np.searchsorted([v.index for v in rules.policies], lines.recorded[grant])
+        text_counts = _text_counts(self._shapes, rules)[self._row[grant], versions]
+        explicit = self._by_shape(
+            lambda s: s.explicit and categories is not None and categories <= s.categories
+        )
+        stage = np.where(explicit[grant] == 1, _EXPLICIT, _PERMITS)
+        stage = np.where(lines.expires[grant] > rules.as_of, stage, _TEXT_COUNTS)
+        stage = np.where(text_counts, stage, _IN_PERIOD)
+        reached = np.zeros(len(lines.member), np.uint8)  # _NO_GRANT
+        reached[grant] = stage
+        key = (data_class, reached.tobytes())
+        if key not in self._weights:
+            self._weights[key] = self._weighed(data_class, reached)
+        return self._weights[key]
 
-    registered = rules.data_classes[data_class]
-    grant = np.flatnonzero(covering & is_grant & (lines.recorded > registered))
-    member = lines.member[grant]
-    versions = np.searchsorted([v.index for v in rules.policies], lines.recorded[grant])
-    text_counts = _text_counts(all_shapes, rules)[of_line[grant], versions]
-    answers = (lines.recorded[grant] > last_refusal[member]) & (depth[grant] >= deepest[member])
-    explicit = by_shape(
-        lambda s: s.explicit and categories is not None and categories <= s.categories
-    )
-    stage = np.where(answers, np.where(explicit[grant] == 1, _EXPLICIT, _PERMITS), _LIVE)
-    stage = np.where(lines.expires[grant] > rules.as_of, stage, _TEXT_COUNTS)
-    stage = np.where(text_counts, stage, _IN_PERIOD)
+    def _weighed(self, data_class: str, stage: Bytes) -> Ints:
+        """Weigh each cell, given how far each grant gets before refusals are looked at."""
+        lines, cells = self._lines, self._cells
+        depth = self._by_shape(lambda s: _depth(s.pattern, data_class))
+        refuses = self._by_shape(lambda s: s.act is not Act.GRANT)
+        refusal = np.flatnonzero((depth >= 0) & (refuses == 1))
+        kind = self._by_shape(lambda s: _OBJECTED if s.act is Act.OBJECT else _WITHDRAWN)
+        always = (lines.start[refusal] == BEGINNING) & (lines.stop[refusal] == END)
+        total, partial = refusal[always], refusal[~always]
+        last_refusal, deepest, refused_always = (np.full(cells.members, n) for n in (-1, -1, 0))
+        np.maximum.at(last_refusal, lines.member[total], lines.recorded[total])
+        np.maximum.at(deepest, lines.member[total], depth[total])
+        np.maximum.at(refused_always, lines.member[total], kind[total])
+        refused = refused_always[cells.member]
+        first, last = cells.at(lines.cut_start), cells.at(lines.cut_stop)
+        which, cell = _ranges(first[partial], last[partial])
+        np.maximum.at(refused, cell, kind[partial[which]])
 
-    which, cell = _ranges(first[grant], last[grant])
-    reached = stage[which]
-    blocked = _blocked(lines, grant, partial, depth, first, last)
-    begins = np.cumsum(np.maximum(last[grant] - first[grant], 0))
-    begins = np.concatenate([[0], begins])
-    for g, lo, hi in blocked:  # a refusal of a period only: rare
-        at = slice(begins[g] + lo - first[grant[g]], begins[g] + hi - first[grant[g]])
-        reached[at] = np.minimum(reached[at], _LIVE)
+        grant = np.flatnonzero(stage)
+        member = lines.member[grant]
+        answers = (lines.recorded[grant] > last_refusal[member]) & (depth[grant] >= deepest[member])
+        which, cell = _ranges(first[grant], last[grant])
+        stages = stage[grant].astype(np.int64)  # of the type it is compared with: that is faster
+        reached = np.where(answers, stages, np.minimum(stages, _LIVE))[which]
+        begins = np.cumsum(np.maximum(last[grant] - first[grant], 0))
+        begins = np.concatenate([[0], begins])
+        for g, lo, hi in _blocked(lines, grant, partial, depth, first, last):
+            # A refusal of a period only: rare.
+            at = slice(begins[g] + lo - first[grant[g]], begins[g] + hi - first[grant[g]])
+            reached[at] = np.minimum(reached[at], _LIVE)
 
-    earlier = by_shape(lambda s: s.earlier)[grant] == 1
-    weights: Ints = refused
-    for chosen in (np.ones(len(grant), np.bool_), earlier):
-        in_scope = np.zeros(cells.members, np.int64)
-        in_scope[member[chosen]] = _IN_SCOPE
-        best = in_scope[cells.member]
-        mine = chosen[which]
-        np.maximum.at(best, cell[mine], reached[mine])
-        weights = weights * _STAGES + best
-    return weights
+        earlier = self._by_shape(lambda s: s.earlier)[grant] == 1
+        weights: Ints = refused
+        for chosen in (np.ones(len(grant), np.bool_), earlier):
+            in_scope = np.zeros(cells.members, np.int64)
+            in_scope[member[chosen]] = _IN_SCOPE
+            best = in_scope[cells.member]
+            mine = chosen[which]
+            np.maximum.at(best, cell[mine], reached[mine])
+            weights = weights * _STAGES + best
+        return weights
 
 
 def _depth(pattern: str, data_class: str) -> int:

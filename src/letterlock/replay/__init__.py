@@ -17,7 +17,9 @@ from letterlock.gate.policies import publishable
 from letterlock.release.build import Progress
 from letterlock.replay import report
 from letterlock.replay.acts import ActOne, act_one
-from letterlock.replay.world import MAPPING_NAME, World, act_out, draw, read
+from letterlock.replay.days import Day, day_by_day
+from letterlock.replay.world import MAPPING_NAME, Step, World, act_out, draw, read
+from letterlock.sources.folder import policy_files
 
 MARK: Final = ".letterlock-demo"
 REPORT: Final = "report.html"
@@ -31,6 +33,7 @@ class Result:
     out: Path
     world: World
     act_one: ActOne
+    days: tuple[Day, ...]
 
     @property
     def report(self) -> Path:
@@ -47,6 +50,8 @@ class Result:
             "members": world.members,
             "report": str(self.report),
             "acts": [self.act_one.record()],
+            "days": [day.record() for day in self.days],
+            "heads_without_a_figure": list(world.question.heads),
             "next": [shlex.join(words) for words in self.act_one.commands(self.out)],
         }
 
@@ -58,14 +63,15 @@ def replay(
     *,
     members: int | None = None,
 ) -> Result:
-    """Act out the case in `example` (policy.toml, world.toml) in the new folder `out`.
+    """Act out the case in `example` (a policy's folder, world.toml) in the new folder `out`.
 
     `members`: how many instead of the world's own number. The same world gives the same report.
     Raises UsageError if `out` holds anything but an earlier demo, or charts cannot be drawn.
     """
     report.require()
     world = read(_bytes(example / "world.toml"), str(example / "world.toml"), members=members)
-    files = {path.name: _bytes(path) for path in (example / "policy.toml",)}
+    files = policy_files(example)
+    folders = {name: policy_files(example / name) for d in world.days for name in _named(d)}
     document = publishable(files, str(example))
     _make_room(out)
     network = draw(world, document)
@@ -74,9 +80,15 @@ def replay(
         act = act_one(world, network, document, gate, out, progress)
     finally:
         gate.close()
-    result = Result(out, world, act)
-    result.report.write_text(report.page(world, act), encoding="utf-8")
+    workspace = out / "workspace"
+    days = day_by_day(world, network, example, folders, workspace, progress)
+    result = Result(out, world, act, days)
+    result.report.write_text(report.page(world, act, days), encoding="utf-8")
     return result
+
+
+def _named(step: Step) -> list[str]:
+    return [name for name in (step.tries, step.publishes) if name]
 
 
 def _bytes(path: Path) -> bytes:

@@ -24,7 +24,7 @@ from letterlock.policy.document import Document
 from letterlock.release import manifest
 from letterlock.release.build import Progress
 from letterlock.release.verify import verify
-from letterlock.replay.world import DATA_CLASSES, MAPPING, MAPPING_NAME, Network, World
+from letterlock.replay.world import DATA_CLASSES, MAPPING, MAPPING_NAME, Network, Step, World
 from letterlock.sources.mapping import read_mapping
 
 ARITHMETIC: Final = "arithmetic of an allegation"
@@ -211,7 +211,7 @@ def act_one(  # noqa: PLR0913, PLR0917 - the world, where it was acted out, and 
     """Act out the day asked about, as alleged and through the gate; `out` is the demo's folder."""
     question, items = world.question, network.items
     others = [gate.plan(question.purpose, r, progress=progress) for r in question.others]
-    columns = _Columns(world, network)
+    columns = Columns(world, network)
 
     exported = columns.exported()
     baseline = out / "baseline"
@@ -256,10 +256,11 @@ def act_one(  # noqa: PLR0913, PLR0917 - the world, where it was acted out, and 
     )
 
 
-class _Columns:
+class Columns:
     """The network in arrays: who wrote what, where they live, who is Premium when."""
 
     def __init__(self, world: World, network: Network) -> None:
+        """Lay the network out."""
         self.world, self.items = world, network.items
         members, acts = network.members, network.choices
         self.member = members.column("member").combine_chunks()
@@ -268,8 +269,12 @@ class _Columns:
         self.premium = [_times(members, f"premium_{end}") for end in ("from", "to")]
         self.author = self._numbers(self.items.column("author"))
         refused = acts.filter(pc.is_in(acts.column("act"), pa.array(["object", "withdraw"])))
-        self.switched_off = np.zeros(len(self.member), np.bool_)
-        self.switched_off[self._numbers(refused.column("subject"))] = True
+        never = np.iinfo(np.int64).max
+        self.switched_off = np.full(len(self.member), never, np.int64)
+        who = self._numbers(refused.column("subject"))
+        np.minimum.at(self.switched_off, who, _times(refused, "time"))
+        self.created_at = _times(self.items, "created_at")
+        self.counted = self.created_at < world.question.before
 
     def _numbers(self, ids: pa.ChunkedArray) -> Ints:
         """Return each id's place among the members; -1 for whoever is none."""
@@ -278,7 +283,16 @@ class _Columns:
 
     def exported(self) -> Bools:
         """Return what a plain export of the programme holds: judged by the author alone."""
-        return np.asarray(~(self.switched_off | self.excluded)[self.author])
+        off = self.switched_off < np.iinfo(np.int64).max
+        return np.asarray(~(off | self.excluded)[self.author])
+
+    def exported_on(self, step: Step) -> Bools:
+        """Return what it would hold on a day, with what was reported of that day."""
+        left_out = np.isin(self.region, [*step.left_out, NOT_KNOWN])
+        of_author = ~(left_out | (self.switched_off <= step.at))
+        classes = self.items.column("data_class").to_numpy()
+        covered = np.isin(classes, step.covers or DATA_CLASSES)
+        return np.asarray(of_author[self.author] & covered & (self.created_at <= step.at) & step.on)
 
     def by_class(self, chosen: Bools) -> dict[str, int]:
         """Count the chosen items of each data class."""

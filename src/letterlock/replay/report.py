@@ -20,6 +20,7 @@ from letterlock.domain import DAY, REASON_TEXT, RecipientClass
 from letterlock.errors import UsageError
 from letterlock.gate import Outcome
 from letterlock.replay.acts import ARITHMETIC, ActOne, Blocked, day_of
+from letterlock.replay.days import Day
 from letterlock.replay.world import GROUP, INMAIL, POST, PROFILE, World
 
 if TYPE_CHECKING:
@@ -119,8 +120,8 @@ def require() -> None:
         )
 
 
-def page(world: World, act: ActOne) -> str:
-    """Write the report of the first act as one page of HTML."""
+def page(world: World, act: ActOne, days: Sequence[Day] = ()) -> str:
+    """Write the report of both acts as one page of HTML."""
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     title = f"The case of 2024, replayed on {world.name}, a made-up network"
@@ -131,6 +132,7 @@ def page(world: World, act: ActOne) -> str:
         _classes(act),
         _explained(act),
         _regions(world, act),
+        *([_days(world, days), _refusals(days)] if days else []),
         _limits(world),
         _check(act),
     ]
@@ -389,6 +391,76 @@ def _regions(world: World, act: ActOne) -> str:
 everyone who takes part and not for authors alone. A region that is not known is left out too.</p>
 {figure}
 {_table(caption, head, rows)}
+</section>"""
+
+
+def _days(world: World, days: Sequence[Day]) -> str:
+    kinds = [RECIPIENT_KINDS[RecipientClass(p.kind)] for p in days[0].passed]
+    rows = [
+        f'<th scope="row"><span class="when">{day_of(d.at)}</span><br>{escape(d.title)}</th>'
+        f'<td class="n">{d.exported:,}</td><td class="n">{d.disclosed:,}</td>'
+        f'<td class="n">{d.people:,}</td>'
+        + "".join(
+            f'<td class="n">{p.released:,}<br><small>{p.people:,} people</small></td>'
+            for p in d.passed
+        )
+        for d in days
+    ]
+    head = [
+        ("Day", ""), ("Items, as reported", "n"), ("Their people", "n"), ("The class", "n"),
+        *((f"Through the gate: {kind}", "n") for kind in kinds),
+    ]  # fmt: skip
+    stayed = [
+        f'<th scope="row">{day_of(d.at)}</th><td>'
+        + ", ".join(
+            f"{escape(reason.name.lower())} {count:,}"
+            for reason, count in sorted(d.passed[0].withheld.items(), key=lambda kv: -kv[1])
+        )
+        + "</td>"
+        for d in days
+    ]
+    dollars, most = world.question.dollars, max(d.people for d in days)
+    gated = max(p.of_class for d in days for p in d.passed)
+    figure = f"{most:,} × ${dollars:,} = ${most * dollars:,}"
+    other = f"{gated:,} × ${dollars:,} = ${gated * dollars:,}"
+    caption = "Held back from the third party, by the first reason"
+    heads = "".join(f"<li>{escape(each)}</li>" for each in world.question.heads)
+    return f"""<section aria-labelledby="days">
+<h2 id="days">Day by day, twice</h2>
+<p>As the programme was reported on each day, written as a plain export; and what the gate would let
+go on that day. “The class” counts the complaint’s class in that export: customers with the paid
+contract who sent or received a message of its kind before its last day.</p>
+{_table("As reported, and through the gate", head, rows)}
+<p>At most {figure}, {ARITHMETIC}; the same customers in what the gate would let go outside the
+company: {other}. What the complaint puts no figure on:</p>
+<ul>{heads}</ul>
+{_table(caption, [("Day", ""), ("Items", "")], stayed)}
+</section>"""
+
+
+def _refusals(days: Sequence[Day]) -> str:
+    tried = [(day, each) for day in days for each in day.tries]
+    findings = [f for day in days for f in day.findings]
+    if not tried:
+        return ""
+    rows = [
+        f'<th scope="row">{day_of(day.at)}</th><td>{escape(each.what)}</td>'
+        f"<td>{escape(each.refusal)}</td>"
+        for day, each in tried
+    ]
+    listed = [
+        f'<th scope="row">{escape(f.requirement or "—")}</th>'
+        f"<td><code>{escape(f.file.rsplit('/', 1)[-1])}:{f.line}</code></td>"
+        f"<td>{escape(f.message)}</td><td>{escape(f.mend)}</td>"
+        for f in findings
+    ]
+    head = [("Requirement", ""), ("Where", ""), ("What is wrong", ""), ("How to mend it", "")]
+    return f"""<section aria-labelledby="refused">
+<h2 id="refused">The order reported cannot be run</h2>
+<p>Somebody puts the programme forward as it was reported: a setting without a policy, on by
+default, an opt-out that does not reach past training. What stopped it:</p>
+{_table("What was tried", [("Day", ""), ("Step", ""), ("Refused", "")], rows)}
+{_table("What letterlock policy check finds in it", head, listed)}
 </section>"""
 
 

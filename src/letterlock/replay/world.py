@@ -65,7 +65,7 @@ GROUP: Final = "message.group"
 POST: Final = "post.public"
 PROFILE: Final = "profile"
 DATA_CLASSES: Final = (INMAIL, GROUP, POST, PROFILE)
-CATEGORIES: Final = ("jobs", "pay", "intellectual-property")
+CATEGORIES: Final = ("employment", "pay", "intellectual_property")
 
 _TOPICS: Final = (
     *("a job that is open", "what a post pays", "an invention not yet filed"),
@@ -96,6 +96,8 @@ class Question:
     messages: str
     contract: str
     dollars: int
+    heads: tuple[str, ...] = ()
+    before: Time = END
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,25 @@ class Moment:
 
 
 @dataclass(frozen=True)
+class Step:
+    """A day of the second act: what was reported of it, and what the network does that day.
+
+    As reported: the setting is `on` by default, the regions in `left_out` are not covered, the data
+    classes in `covers` are. Through the gate: the policy in the folder `tries` is put forward, that
+    in `publishes` is published and everybody notified, a hold is set on the region `hold`.
+    """
+
+    at: Time
+    title: str
+    on: bool = True
+    left_out: tuple[str, ...] = ()
+    covers: tuple[str, ...] = ()
+    tries: str = ""
+    publishes: str = ""
+    hold: str = ""
+
+
+@dataclass(frozen=True)
 class World:
     """A whole world.toml."""
 
@@ -190,6 +211,7 @@ class World:
     items: ItemRates
     regions: tuple[Region, ...]
     timeline: tuple[Moment, ...]
+    days: tuple[Step, ...] = ()
 
 
 def read(data: bytes, file: str, *, members: int | None = None) -> World:
@@ -216,6 +238,8 @@ def read(data: bytes, file: str, *, members: int | None = None) -> World:
         dates.policy < min(dates.notices) and max(*dates.notices, dates.late_notice) < dates.asked
     ):
         raise InputError(f"{file}: [dates] must follow one another, notices after the policy")
+    if not min(dates.notices) + _MORNING < dates.setting:
+        raise InputError(f"{file}: [dates] a setting is introduced after the first notices (R1)")
     return world
 
 
@@ -264,7 +288,7 @@ def _number(value: object) -> float | None:
 
 _TABLES: Final[Mapping[str, type]] = {
     kind.__name__: kind
-    for kind in (Question, Dates, PeopleShares, ChoiceShares, ItemRates, Region, Moment)
+    for kind in (Question, Dates, PeopleShares, ChoiceShares, ItemRates, Region, Moment, Step)
 }
 _SCALARS: Final[Mapping[str, Callable[[object], Any]]] = {
     "str": lambda v: v if isinstance(v, str) else None,
@@ -411,6 +435,7 @@ def _draw_choices(
         _keenest(people, grants, share, rng)
         for share in (shares.everything, shares.earlier, shares.affiliate, shares.third_party)
     )
+    grants &= people.noticed <= acted  # nobody is asked before her notice (R1)
     rows: list[dict[str, Any]] = []
     for m in np.flatnonzero(grants | refuses).tolist():
         said = {"subject": str(people.id[m]), "time": int(acted[m]), "channel": "settings page"}
@@ -662,15 +687,12 @@ def _calendar(
     yield world.dates.ledger, lambda gate: gate.register_subjects(_registrations(old, world, []))
     version: list[str] = []
 
-    def publish(gate: Gate) -> None:
-        keys = {who: sha256(f"{world.seed} {who}".encode()) for who in OPERATORS}
-        seeds = {who: bytes.fromhex(key) for who, key in keys.items()}
-        for who, seed in seeds.items():
+    def first(gate: Gate) -> None:
+        for who, seed in operators(world).items():
             gate.register_operator(who, OPERATORS[who], approval.public_key(seed))
-        signed = to_sign(publishable(files, example))
-        version.append(gate.publish(files, example, approval.sign_all(seeds, signed)))
+        version.append(publish(gate, world, files, example))
 
-    yield world.dates.policy, publish
+    yield world.dates.policy, first
     for now, rows in _by(old, "noticed"):
         yield now, lambda gate, rows=rows: _notify(gate, rows, version[0])  # type: ignore[misc]
     for now, rows in _by(new, "joined"):
@@ -680,6 +702,7 @@ def _calendar(
                 _registrations(rows, world, version)
             ),
         )
+    yield world.dates.setting, lambda gate: _introduce(gate, world.question.setting)
     contract = world.question.contract
     for key, value in (("premium_from", contract), ("premium_to", "free")):
         changing = [r for r in members if r[key] is not None and r[key] > r["joined"]]
@@ -691,6 +714,19 @@ def _calendar(
         row["night"] = micros(row["time"]) // DAY * DAY + _NIGHT
     for now, rows in _by(choices, "night"):
         yield now, lambda gate, rows=rows: gate.load_choices(_rows(rows))  # type: ignore[misc]
+
+
+def operators(world: World) -> dict[str, bytes]:
+    """Return the keys of the made-up operators."""
+    return {
+        who: bytes.fromhex(sha256(f"{world.seed} operator {who}".encode())) for who in OPERATORS
+    }
+
+
+def publish(gate: Gate, world: World, files: Mapping[str, bytes], folder: str) -> str:
+    """Publish a policy as both operators do; returns its version. Raises as `Gate.publish`."""
+    signed = to_sign(publishable(files, folder))
+    return gate.publish(files, folder, approval.sign_all(operators(world), signed))
 
 
 _MEMBER_TIMES: Final = ("joined", "premium_from", "premium_to", "noticed")
@@ -729,6 +765,10 @@ def _facts(facts: list[tuple[str, str, Time]]) -> Iterator[Row]:
     for number, (member, value, now) in enumerate(facts, 1):
         values = {"subject": member, "kind": "contract", "value": value, "from": text_of(now)}
         yield Row(number, values)
+
+
+def _introduce(gate: Gate, setting: str) -> None:
+    gate.introduce(setting)
 
 
 def _notify(gate: Gate, rows: list[dict[str, Any]], version: str) -> None:

@@ -1,10 +1,11 @@
 """Choices from a file or a form: a grant counts only with the subject's own act, a refusal always.
 
 Rows are taken in the order of their acts, whatever the order of the file. A grant needs time,
-channel and the hash of a published text, and stays within that text's setting; without them it is a
-claim, which is kept as evidence and decides nothing. A refusal always loads: what of it cannot be
-read is taken to mean everything. `Sec-GPC: 1` is an objection to whoever is not the platform
-itself; that a browser no longer sends it is no yes. What is not recorded is listed.
+channel and the hash of a published text, and stays within that text's setting, which has to be
+introduced, and described in a notice to that person (R1); without them it is a claim, which is kept
+as evidence and decides nothing. A refusal always loads: what of it cannot be read is taken to mean
+everything. `Sec-GPC: 1` is an objection to whoever is not the platform itself; that a browser no
+longer sends it is no yes. What is not recorded is listed.
 """
 
 from __future__ import annotations
@@ -151,6 +152,10 @@ def _grant(row: Row, subject: str, rules: Rulebook, now: Time, parts: Sequence[R
     for part in (*parts, row):
         part.done()
     setting = setting_of(text, rules)
+    if setting.id not in rules.introduced:
+        raise InputError(
+            f"setting {setting.id} is not introduced yet: letterlock policy introduce {setting.id}"
+        )
     for line in lines:
         check_scope(line, setting)
     evidence = {"time": acted, "channel": channel, "text": text, "setting": setting.id}
@@ -321,14 +326,19 @@ def _checked(body: dict[str, Any], kind: str = CHOICE) -> dict[str, Any]:
 
 
 def drafts(
-    reading: Reading, members: set[str], known: set[str], refused_at: dict[str, Time]
+    reading: Reading,
+    members: set[str],
+    known: set[str],
+    refused_at: dict[str, Time],
+    told: Callable[[str, str], bool],
 ) -> Iterator[Draft]:
     """Yield what is to be recorded, in the order of the acts.
 
     `refused_at` gives the latest refusal already recorded of each subject: an older grant comes too
-    late, for it would seem to be the later word. Whoever refuses without being known is entered as
-    a known non-member, so that the refusal stands if they ever join (R8, R35). Claims come last:
-    only those of people who are known by then.
+    late, for it would seem to be the later word. `told` says whether a notice of a version that
+    describes a setting is recorded of a subject: without one nobody grants (R1). Whoever refuses
+    without being known is entered as a known non-member, so that the refusal stands if they ever
+    join (R8, R35). Claims come last: only those of people who are known by then.
     """
     for said in reading.said:
         subject = said.subject
@@ -336,6 +346,8 @@ def drafts(
             why = ""
             if subject not in members:
                 why = "is not a registered member, so cannot grant"
+            elif not told(subject, setting := said.body["evidence"]["setting"]):
+                why = f"no notice of a version that describes setting {setting} is recorded"
             elif subject in refused_at and refused_at[subject] >= said.acted:
                 why = "a refusal no older than it is already recorded, which it does not answer"
             if why:

@@ -444,6 +444,10 @@ class Source:
         """Yield the id and the payload columns of one row group, some rows at a time."""
         return self.table.batches(group, [self.mapping.id, *self.mapping.payload])
 
+    def ids(self, group: int) -> pa.ChunkedArray:
+        """Return the ids of one row group."""
+        return self.table.read(group, [self.mapping.id]).column(0)
+
     def find(self, item: str, ids: Sequence[str]) -> Iterator[Item]:
         """Yield each row whose id is `item`, as an item; `ids` names the subjects by number."""
         item = item.encode(errors="replace").decode()  # a command line may hold what is no text

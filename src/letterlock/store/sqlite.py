@@ -216,10 +216,14 @@ class SqliteStore:
         with self._connected() as connection:
             yield from _events(connection, _event.c.idx <= upto)
 
-    def openings(self, *, upto: int) -> Iterator[tuple[Event, bytes, bytes]]:
-        """Yield each event that was not erased, with its salt and commitment."""
+    def openings(
+        self, *, upto: int, only: Sequence[int] | None = None
+    ) -> Iterator[tuple[Event, bytes, bytes]]:
+        """Yield each event (of `only` these) that was not erased, with its salt and commitment."""
         with self._connected() as connection:
             where = sa.and_(_event.c.idx <= upto, _event.c.salt.is_not(None))
+            if only is not None:
+                where = sa.and_(where, _event.c.idx.in_(list(only)))
             query = sa.select(_event.c.idx, _event.c.salt, _event.c.commitment).where(where)
             seals = {row.idx: (row.salt, row.commitment) for row in connection.execute(query)}
             for event in _events(connection, where):
@@ -302,13 +306,19 @@ class SqliteStore:
 
 def _renew_index(connection: sa.Connection) -> None:
     """Make the index of unknown events anew if an older program, which knew less, made it."""
-    read = sa.text("SELECT sql FROM sqlite_master WHERE name = 'event_unknown'")
-    made = connection.execute(read).scalar_one_or_none()
-    if made is None or not made.endswith(_UNKNOWN):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if _is_indexed(connection):
+        return
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if not _is_indexed(connection):  # nobody else did meanwhile
         connection.exec_driver_sql("DROP INDEX IF EXISTS event_unknown")
         connection.execute(sa.schema.CreateIndex(_unknown_index))
-        connection.exec_driver_sql("COMMIT")
+    connection.exec_driver_sql("COMMIT")
+
+
+def _is_indexed(connection: sa.Connection) -> bool:
+    read = sa.text("SELECT sql FROM sqlite_master WHERE name = 'event_unknown'")
+    made = connection.execute(read).scalar_one_or_none()
+    return made is not None and made.endswith(f"WHERE {_UNKNOWN}")
 
 
 class _Access:
