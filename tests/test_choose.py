@@ -39,7 +39,9 @@ from workspaces import (
     at,
     columns,
     copy,
+    folder_of,
     grant,
+    introduce,
     member,
     messages,
     people,
@@ -50,13 +52,29 @@ from workspaces import (
     write,
 )
 
-WHOLE = [
-    (purpose, pattern, recipient)
-    for purpose in ("train.generative", "infer")
-    for pattern in ("message.*", "post.public")
-    for recipient in ("own", "maker")
-]
-"""What the setting asks for, line by line."""
+MORE = b"""
+[purposes.evaluate]
+en = "measure how well models answer"
+
+[settings.daily]
+title = "Data for Daily Answers"
+purposes = ["infer", "evaluate"]
+data_classes = ["message.*", "post.public"]
+recipients = ["own", "maker"]
+"""
+
+
+def scope(*purposes):
+    """Return what a setting for these purposes asks for, line by line."""
+    return [
+        (purpose, pattern, recipient)
+        for purpose in purposes
+        for pattern in ("message.*", "post.public")
+        for recipient in ("own", "maker")
+    ]
+
+
+WHOLE, DAILY = scope(PURPOSE), scope("infer", "evaluate")
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +82,10 @@ def start(tmp_path_factory):
     """Give a workspace of members who have chosen nothing yet."""
     folder = tmp_path_factory.mktemp("choose") / "w"
     Gate.create(folder, simulated=True, now=PUBLISHED).close()
-    at(folder, PUBLISHED, publish)
+    at(folder, PUBLISHED, lambda gate: publish(gate, POLICY + MORE))
     rows = [member(name) for name in ("ann", "bob")]
     at(folder, JOINED, lambda gate: gate.register_subjects(rows_of(rows)))
+    at(folder, JOINED, introduce)
     return folder
 
 
@@ -124,7 +143,8 @@ def test_a_setting_alone_means_its_whole_scope(gate):
     """One act, with a line for each purpose, class and recipient that the text names."""
     chosen = gate.choose("ann", "grant", setting="genai", channel="web")
     assert scopes(chosen.lines) == WHOLE
-    assert len(told(gate, "ann")) == 1
+    assert scopes(gate.choose("ann", "grant", setting="daily", channel="web").lines) == DAILY
+    assert len(told(gate, "ann")) == 2
     assert not any(line.earlier or line.explicit for line in chosen.lines)
     gate = later(gate, 30)
     assert goes(gate, "ann", CHOSE + DAY) is True
@@ -135,13 +155,13 @@ def test_a_setting_alone_means_its_whole_scope(gate):
 
 
 NARROWED = {
-    "a purpose": ({"purpose": "infer"}, [s for s in WHOLE if s[0] == "infer"]),
-    "a class": ({"data_class": "post.public"}, [s for s in WHOLE if s[1] == "post.public"]),
+    "a purpose": ({"purpose": "infer"}, [s for s in DAILY if s[0] == "infer"]),
+    "a class": ({"data_class": "post.public"}, [s for s in DAILY if s[1] == "post.public"]),
     "a class below": (
         {"data_class": "message.group", "recipient": "own"},
-        [("train.generative", "message.group", "own"), ("infer", "message.group", "own")],
+        [("infer", "message.group", "own"), ("evaluate", "message.group", "own")],
     ),
-    "a recipient": ({"recipient": "maker"}, [s for s in WHOLE if s[2] == "maker"]),
+    "a recipient": ({"recipient": "maker"}, [s for s in DAILY if s[2] == "maker"]),
     "one of each": (
         {"purpose": "infer", "data_class": "message.*", "recipient": "own"},
         [("infer", "message.*", "own")],
@@ -153,7 +173,7 @@ NARROWED = {
 def test_a_grant_can_be_narrowed(name, gate):
     """Any part of a setting's scope may be granted alone."""
     options, expected = NARROWED[name]
-    chosen = gate.choose("ann", "grant", setting="genai", channel="web", **options)
+    chosen = gate.choose("ann", "grant", setting="daily", channel="web", **options)
     assert scopes(chosen.lines) == expected
 
 
@@ -161,7 +181,7 @@ def test_what_is_there_already_is_a_line_of_its_own(gate):
     """`earlier` adds to a grant; with a period it adds that period, and the rest stays unasked."""
     chosen = gate.choose("ann", "grant", setting="genai", channel="web", earlier=True)
     assert scopes(chosen.lines) == WHOLE * 2
-    assert [line.earlier for line in chosen.lines] == [False] * 8 + [True] * 8
+    assert [line.earlier for line in chosen.lines] == [False] * 4 + [True] * 4
     assert {line.reach() for line in chosen.lines} == {Span(CHOSE, END), Span(BEGINNING, CHOSE)}
     start, end = CHOSE - 9 * DAY, CHOSE - 5 * DAY
     chosen = gate.choose(
@@ -191,8 +211,8 @@ def test_a_grant_may_end(gate):
 
 def declare_sensitive(gate):
     """Publish a version in which direct messages are sensitive as a whole."""
-    toml = POLICY.replace(b'version = "1"', b'version = "2"')
-    body = dict(publishable({"policy.toml": toml}, "policy").bodies(gate.now())[-1][1])
+    toml = (POLICY + MORE).replace(b'version = "1"', b'version = "2"')
+    body = dict(publishable(folder_of(toml), "policy").bodies(gate.now())[-1][1])
     body["sensitive"] = {"message.direct": ["health", "pay"]}
     gate.store.append([Draft("policy.published", body)], now=gate.now())
 
@@ -219,7 +239,7 @@ def test_a_grant_carries_its_own_act(gate):
         "time": CHOSE, "channel": "web", "text": text, "setting": "genai", "language": "en",
     }  # fmt: skip
     record = chosen.record()
-    assert len(record.pop("lines")) == 8
+    assert len(record.pop("lines")) == 4
     assert record == {
         "event": gate.store.head().index, "recorded": "2024-01-10", "time": "2024-01-10",
         "subject": "ann", "act": "grant", "channel": "web", "setting": "genai", "text": text,
@@ -230,7 +250,7 @@ def test_a_grant_carries_its_own_act(gate):
 def test_the_text_may_be_the_one_that_was_shown(gate):
     """A form that showed an earlier text says which: what counts is what was seen."""
     text = gate.text_hash("genai", "en")
-    chosen = gate.choose("ann", "grant", text=text, channel="web", purpose="infer")
+    chosen = gate.choose("ann", "grant", text=text, channel="web", recipient="own")
     assert chosen.record()["setting"] == "genai"
     with pytest.raises(InputError, match="that of setting genai, not other"):
         gate.choose("ann", "grant", text=text, setting="other", channel="web")
@@ -238,7 +258,7 @@ def test_the_text_may_be_the_one_that_was_shown(gate):
 
 REFUSED = {
     "no setting": ({"setting": ""}, "through a setting"),
-    "an unknown setting": ({"setting": "nothing"}, "unknown setting 'nothing'; there is: genai"),
+    "an unknown setting": ({"setting": "nothing"}, "unknown setting 'nothing'; there is: "),
     "a language without a text": ({"language": "de"}, "no text in 'de'; there is: en"),
     "a text nobody published": ({"text": "f" * 64}, "no published setting has the text"),
     "a purpose the setting does not ask for": ({"purpose": "evaluate"}, "does not ask for purpose"),
@@ -568,17 +588,17 @@ def test_the_command_says_what_was_recorded(gate, capsys):
     """In words or JSON, for each act; a slip ends in one error."""
     text = gate.text_hash("genai", "en")
     narrow = ["-p", "infer", "--data-class", "post.public", "-r", "own", "--expires", "2025-01-01"]
-    assert run(gate, "choose", "ann", "grant", "--setting", "genai", "--explicit", *narrow) == 0
+    assert run(gate, "choose", "ann", "grant", "--setting", "daily", "--explicit", *narrow) == 0
     words = capsys.readouterr().out
     for each in (
-        "ann, setting genai",
+        "ann, setting daily",
         "grant: infer, post.public, own, made from 2024-01-10",
         "until 2025-01-01",
     ):
         assert each in words
     found = printed(capsys, gate, "choose", "bob", "grant", "--setting", "genai", "--earlier",
                     "--from", "2023-01-01", "--to", "2024-01-01")  # fmt: skip
-    assert (found["text"], found["language"], len(found["lines"])) == (text, "en", 16)
+    assert (found["text"], found["language"], len(found["lines"])) == (text, "en", 8)
     assert {li.get("from") for li in found["lines"]} == {"2024-01-10", "2023-01-01"}
     assert printed(capsys, gate, "choose", "ann", "gpc", "--browser", "b")["act"] == "object"
     assert printed(capsys, gate, "choose", "ann", "gpc", "--browser", "b") == {"recorded": False}

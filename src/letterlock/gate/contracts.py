@@ -23,11 +23,10 @@ from letterlock.domain import (
     within,
 )
 from letterlock.errors import InputError, UsageError
+from letterlock.gate.policies import document_of
 from letterlock.gate.workspace import Workspace
 from letterlock.ledger import Draft, Event, said, span_body
 from letterlock.policy.amendment import render
-from letterlock.policy.document import Document
-from letterlock.policy.document import read as read_document
 from letterlock.policy.texts import text_hash
 
 
@@ -90,7 +89,7 @@ class Contracts(Workspace):
         """
         rules = self.rules()
         _check(amendment, rules)
-        words = _newest(rules)
+        words = document_of(rules.policies[-1])  # says what things are called
         scope = (words.purposes, words.data_classes, rules.recipients)
         return render(amendment, language, *scope)
 
@@ -150,12 +149,6 @@ class Contracts(Workspace):
     def _signed(self, subject: str) -> list[Signed]:
         events = self.store.events(upto=self.store.head().index, subjects=[subject])
         return [Signed(e) for e in events if e.kind == "contract.amended" and e.body is not None]
-
-
-def _newest(rules: Rulebook) -> Document:
-    """Return the newest policy: it says what things are called."""
-    newest = rules.policies[-1]
-    return read_document(newest.documents.get("policy.toml", "").encode(), newest.version)
 
 
 def _terms(contract: str, rules: Rulebook) -> list[list[Clause]]:
