@@ -40,6 +40,7 @@ from workspaces import (
     columns,
     copy,
     grant,
+    introduce,
     member,
     messages,
     people,
@@ -52,7 +53,7 @@ from workspaces import (
 
 WHOLE = [
     (purpose, pattern, recipient)
-    for purpose in ("train.generative", "infer")
+    for purpose in ("train.generative",)
     for pattern in ("message.*", "post.public")
     for recipient in ("own", "maker")
 ]
@@ -67,6 +68,7 @@ def start(tmp_path_factory):
     at(folder, PUBLISHED, publish)
     rows = [member(name) for name in ("ann", "bob")]
     at(folder, JOINED, lambda gate: gate.register_subjects(rows_of(rows)))
+    at(folder, JOINED, introduce)
     return folder
 
 

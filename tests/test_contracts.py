@@ -25,6 +25,7 @@ from workspaces import (
     at,
     columns,
     copy,
+    introduce,
     member,
     publish,
     refusal,
@@ -63,6 +64,7 @@ def start(tmp_path_factory):
     terms = {"ann": "premium", "bob": "premium", "cem": "basic", "dia": None}
     rows = [member(name, contract=contract) for name, contract in terms.items()]
     at(folder, JOINED, lambda gate: gate.register_subjects(rows_of(rows)))
+    at(folder, JOINED, introduce)
     at(folder, JOINED, lambda gate: gate.load_choices(rows_of([refusal("stranger")])))
 
     def choose(gate):

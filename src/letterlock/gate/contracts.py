@@ -23,11 +23,11 @@ from letterlock.domain import (
     within,
 )
 from letterlock.errors import InputError, UsageError
+from letterlock.gate.policies import document_of
 from letterlock.gate.workspace import Workspace
 from letterlock.ledger import Draft, Event, said, span_body
 from letterlock.policy.amendment import render
 from letterlock.policy.document import Document
-from letterlock.policy.document import read as read_document
 from letterlock.policy.texts import text_hash
 
 
@@ -154,8 +154,7 @@ class Contracts(Workspace):
 
 def _newest(rules: Rulebook) -> Document:
     """Return the newest policy: it says what things are called."""
-    newest = rules.policies[-1]
-    return read_document(newest.documents.get("policy.toml", "").encode(), newest.version)
+    return document_of(rules.policies[-1])
 
 
 def _terms(contract: str, rules: Rulebook) -> list[list[Clause]]:
