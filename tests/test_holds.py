@@ -41,7 +41,9 @@ from workspaces import (
     approved,
     at,
     columns,
+    folder_of,
     grant,
+    introduce,
     member,
     publish,
     releases,
@@ -92,6 +94,7 @@ def make(folder: Path, policy: bytes = PLACES, rows: Any = POSTS) -> Gate:
     at(folder, MADE, lambda gate: publish(gate, policy))
     people = [member(name, jurisdiction=place) for name, place in HOMES.items()]
     at(folder, JOINED, lambda gate: gate.register_subjects(rows_of(people)))
+    at(folder, JOINED, introduce)
     text = at(folder, JOINED, text_of_setting)
     said = [row for name in HOMES for row in yes(name, text)]
     said = [row | {"time": text_of(CHOSE)} for row in said]
@@ -748,7 +751,7 @@ def test_r22_a_weaker_law_does_not_lower_the_floor(tmp_path):
     lax = {"id": "lax", "level": "nothing", "jurisdictions": ["US"]}
     told = b'\n[[regions.clauses]]\nid = "lax"\nlevel = "nothing"\njurisdictions = ["US"]\n'
     with pytest.raises(PolicyError, match="R22"):
-        publishable({"policy.toml": PLACES + told}, "policy")
+        publishable(folder_of(PLACES + told), "policy")
     gate = make(tmp_path / "w")
     ages = {"US": 0, "DE": 0, "GB": 0, "IE": 0, "KR": 19}
     gate.record([Draft("region.published", {"ages": ages, "clauses": [lax]})])

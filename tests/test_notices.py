@@ -41,6 +41,7 @@ from workspaces import (
     approval,
     at,
     copy,
+    folder_of,
     grant,
     live,
     member,
@@ -51,6 +52,7 @@ from workspaces import (
     rows_of,
     text_of_setting,
     workspace,
+    written,
 )
 from worlds import Maker
 
@@ -198,7 +200,7 @@ GERMAN = (
 
 def version_for(data, **documents):
     """Return a document and the version that it would be published as."""
-    document = read_document(data, "policy.toml")
+    document = read_document({"policy.toml": data}, "policy")
     hashes = {
         (name, each): text_hash(document.text(name, each))
         for name in document.settings
@@ -566,7 +568,7 @@ def test_history_checks_the_signatures_again(gate):
     """Who signed is said of signatures that hold over the texts in the log."""
     first, second = gate.history()
     assert (first.signed_by, first.doubt) == (("ash", "birch"), "")
-    assert first.documents == {"policy.toml": sha256(STRICT)}
+    assert first.documents == {k: sha256(v) for k, v in folder_of(STRICT).items()}
     assert first.brought == (
         ("recipient.registered", "own"), ("recipient.registered", "maker"),
         ("region.published", ""),
@@ -595,8 +597,9 @@ def test_history_doubts_what_does_not_follow_from_the_documents(fresh):
     at(fresh, PUBLISHED, publish)
     read = at(fresh, PUBLISHED, lambda g: list(g.store.every_event(upto=99)))
     real = next(e.body for e in read if e.kind == "policy.published")
-    second = POLICY.replace(b'version = "1"', b'version = "2"').decode()
-    documents = {"version": "2", "documents": {"policy.toml": second}}
+    second = folder_of(POLICY.replace(b'version = "1"', b'version = "2"'))
+    texts = {name: text.decode() for name, text in second.items()}
+    documents = {"version": "2", "documents": texts}
     signed = approval.message("policy.published", documents)
     signatures = [vars_of(s) for s in approval.sign_all(KEYS, signed)]
     body = real | documents | {"signatures": signatures}
@@ -717,9 +720,7 @@ def test_settings_status_and_history_from_the_command_line(run):
 
 def test_init_introduces_what_sign_up_notices_describe(tmp_path, monkeypatch, capsys):
     """One command fills a workspace; without a noticed member it says what is missing."""
-    policy = tmp_path / "policy"
-    policy.mkdir()
-    (policy / "policy.toml").write_bytes(POLICY)
+    policy = written(tmp_path / "policy")
     keys = [f"--operator={who}={tmp_path / who}" for who in KEYS]
     for name, noticed in (("told", ["1"]), ("untold", [])):
         subjects = tmp_path / f"{name}.jsonl"

@@ -21,7 +21,15 @@ from letterlock.errors import ApprovalError, HeadMoved, InputError, LetterlockEr
 from letterlock.gate import Gate
 from letterlock.gate.policies import publishable, to_sign
 from letterlock.ledger import Draft, Event
-from workspaces import KEYS, POLICY, PUBLISHED, approved, publish
+from workspaces import (
+    KEYS,
+    POLICY,
+    PUBLISHED,
+    approved,
+    folder_of,
+    publish,
+    written,
+)
 
 SEEDS = {**KEYS, "cedar": bytes([3]) * 32, "dogwood": bytes([4]) * 32}
 PUBLIC = {name: approval.public_key(seed) for name, seed in SEEDS.items()}
@@ -219,13 +227,13 @@ def test_what_was_approved_can_be_checked_from_the_ledger_alone(gate: Gate):
 
 def signatures_of(policy: bytes, *who: str) -> list[Signature]:
     """Return what some sign of a policy."""
-    message = to_sign(publishable({"policy.toml": policy}, "policy"))
+    message = to_sign(publishable(folder_of(policy), "policy"))
     return [approval.sign(name, SEEDS[name], message) for name in who]
 
 
 def test_a_policy_takes_the_signatures_of_two_on_these_very_words(gate: Gate):
     """None, one, a stranger's, and those for other words or another version publish nothing."""
-    files = {"policy.toml": POLICY}
+    files = folder_of(POLICY)
     before = len(events(gate))
     edited = POLICY.replace(b"window_days = 1", b"window_days = 2")
     later = POLICY.replace(b'version = "1"', b'version = "2"')
@@ -247,7 +255,7 @@ def test_a_policy_takes_the_signatures_of_two_on_these_very_words(gate: Gate):
     with pytest.raises(InputError, match="already published"):
         gate.publish(files, "policy", two)
     with pytest.raises(ApprovalError):
-        gate.publish({"policy.toml": later}, "policy", two)
+        gate.publish(folder_of(later), "policy", two)
     assert len(events(gate)) == after
     assert gate.rules().policies[0].signatures == tuple(two)
 
@@ -255,18 +263,18 @@ def test_a_policy_takes_the_signatures_of_two_on_these_very_words(gate: Gate):
 def test_the_same_words_may_be_published_in_another_workspace(gate: Gate, tmp_path: Path):
     """By design: what two signed are the words, wherever these two are the operators."""
     two = signatures_of(POLICY, "ash", "birch")
-    gate.publish({"policy.toml": POLICY}, "policy", two)
+    gate.publish(folder_of(POLICY), "policy", two)
     with closing(Gate.create(tmp_path / "other", simulated=True, now=PUBLISHED)) as other:
         with pytest.raises(ApprovalError, match="no registered operator"):
-            other.publish({"policy.toml": POLICY}, "policy", two)
+            other.publish(folder_of(POLICY), "policy", two)
         other.register_operator("birch", "Birch", PUBLIC["ash"])
         other.register_operator("ash", "Ash", PUBLIC["birch"])
         with pytest.raises(ApprovalError, match="not of this"):
-            other.publish({"policy.toml": POLICY}, "policy", two)
+            other.publish(folder_of(POLICY), "policy", two)
     with closing(Gate.create(tmp_path / "third", simulated=True, now=PUBLISHED + DAY)) as third:
         for name in KEYS:
             third.register_operator(name, name, PUBLIC[name])
-        assert third.publish({"policy.toml": POLICY}, "policy", two) == "1"
+        assert third.publish(folder_of(POLICY), "policy", two) == "1"
 
 
 def test_who_records_while_a_policy_is_published_is_noticed(
@@ -282,7 +290,7 @@ def test_who_records_while_a_policy_is_published_is_noticed(
 
     monkeypatch.setattr(approval, "check", check)
     with pytest.raises(HeadMoved):
-        gate.publish({"policy.toml": POLICY}, "policy", signatures_of(POLICY, "ash", "birch"))
+        gate.publish(folder_of(POLICY), "policy", signatures_of(POLICY, "ash", "birch"))
     assert gate.rules().policies == ()
 
 
@@ -318,8 +326,7 @@ def run(
 @pytest.fixture
 def place(run: Run, tmp_path: Path) -> Path:
     """Return a folder with a workspace of two operators, their keys, and a policy."""
-    Path("policy").mkdir()
-    Path("policy/policy.toml").write_bytes(POLICY)
+    written(Path("policy"))
     for name, seed in SEEDS.items():
         Path(f"{name}.key").write_text(seed.hex() + "\n")
     made = run("init", "--simulated", "--now", "2024-01-01", "--operator", "ash=ash.key",

@@ -244,6 +244,14 @@ def folder_of(policy: bytes = POLICY) -> dict[str, bytes]:
     return files
 
 
+def written(folder: Path, policy: bytes = POLICY) -> Path:
+    """Write a policy's folder."""
+    folder.mkdir(exist_ok=True)
+    for name, text in folder_of(policy).items():
+        (folder / name).write_bytes(text)
+    return folder
+
+
 def introduce(gate: Gate) -> None:
     """Introduce what the newest version asks for."""
     for setting in gate.rules().policies[-1].settings:

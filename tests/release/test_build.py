@@ -29,7 +29,6 @@ from workspaces import (
     MAPPING,
     NO,
     NOW,
-    POLICY,
     PURPOSE,
     RECIPIENT,
     SCHEMA,
@@ -38,6 +37,7 @@ from workspaces import (
     Drawer,
     columns,
     copy,
+    folder_of,
     live,
     messages,
     people,
@@ -225,7 +225,8 @@ def test_the_manifest_says_what_was_asked(made):
         text_of(NOW),
         True,
     )
-    assert record["policy"] == [{"version": "1", "sha256": sha256(POLICY)}]
+    texts = {name: text.decode() for name, text in folder_of().items()}
+    assert record["policy"] == [{"version": "1", "sha256": sha256(canonical(texts))}]
     files = bytes_of(built.folder / "outgoing")
     del files["manifest.json"]
     assert {f["path"]: (f["sha256"], f["bytes"]) for f in record["files"]} == {
