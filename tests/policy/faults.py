@@ -304,8 +304,9 @@ def withdrawal_not_stated(policy: Policy, rng: random.Random) -> At:
     """One of the texts keeps silent about what an opt-out reaches."""
     text = _some_text(policy, rng)
     for block in text.blocks():
-        block.marks = [m for m in block.marks if m.words != "states withdrawal"]
-        block.marks = block.marks or [INFORMATIONAL]
+        if any(mark.words == "states withdrawal" for mark in block.marks):
+            others = [mark for mark in block.marks if mark.words != "states withdrawal"]
+            block.marks = others or [INFORMATIONAL]
     return At(text.file, None, "withdrawal")
 
 
@@ -435,7 +436,7 @@ def a_missing_translation(policy: Policy, rng: random.Random) -> At | None:
     return At(TOML, path)
 
 
-@operator("R4", area="foreseen")
+@operator("R4", area="setting")
 def a_setting_that_no_clause_foresees(policy: Policy, rng: random.Random) -> At | None:
     """A yes is asked for, and silence denies."""
     unforeseen = [p for p in PURPOSES[3:] if not any(_speaks_of(r, p) for r in policy.rules)]
