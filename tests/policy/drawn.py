@@ -301,13 +301,13 @@ def _some_rules(
 ) -> None:
     for name in rng.sample(_NAMED, wanted):
         for _ in range(8):
-            rules.append(_draw_rule(policy, rng, name, home))
+            rules.append(draw_rule(policy, rng, name, home))
             if sound(policy, rules, own=not home):
                 break
             rules.pop()
 
 
-def _draw_rule(policy: Policy, rng: random.Random, name: str, home: str) -> Rule:
+def draw_rule(policy: Policy, rng: random.Random, name: str, home: str) -> Rule:
     """Draw one clause; conditions are few, or nothing would ever match all of them."""
     rule = Rule(name, rng.choice(LEVELS), home)
     rule.purposes = rng.choice(

@@ -23,6 +23,7 @@ from policy.drawn import (
     Policy,
     Rule,
     Text,
+    draw_rule,
     listed,
     plain,
     quoted,
@@ -121,6 +122,35 @@ def _some_text(policy: Policy, rng: random.Random, *kinds: str) -> Text:
     return rng.choice([t for t in policy.texts if not kinds or t.kind in kinds])
 
 
+# ── what clauses come to together ───────────────────────────────────────────────────────────
+
+
+def exposed(policy: Policy) -> bool:
+    """Say whether training on something sensitive needs less than an explicit grant somewhere."""
+    grid = Grid(policy, policy.rules)
+    needed = grid.top(policy.rules)[[bool(policy.data[name]) for name in grid.data]][:, :3]
+    return bool(((needed >= 0) & (needed < LEVELS.index("explicit_grant"))).any())
+
+
+def unlike(policy: Policy) -> bool:
+    """Say whether training needs less of one contract than of another, or of none."""
+    top = Grid(policy, policy.rules).top(policy.rules)[:, :3]
+    top[top < 0] = len(LEVELS) - 1
+    return bool((top != top[:, :, :, :, :1]).any())
+
+
+def add_rules(policy: Policy, rng: random.Random) -> None:
+    """Add clauses of any kind, so that the whole may be unsound."""
+    for name in rng.sample(["one", "two", "three"], rng.randint(1, 3)):
+        rule = draw_rule(policy, rng, name, "")
+        if policy.contracts and rng.random() < 0.4:
+            many = rng.randint(1, len(policy.contracts))
+            rule.contracts = rng.sample(sorted(policy.contracts), many)
+        policy.rules.insert(rng.randint(0, len(policy.rules)), rule)
+    if rng.random() < 0.3:
+        policy.data[rng.choice(list(policy.data))] = ["pay"]
+
+
 # ── what is not asked, or asked too little ──────────────────────────────────────────────────
 
 
@@ -177,7 +207,7 @@ def a_sensitive_class_at_a_grant(policy: Policy, rng: random.Random) -> At | Non
     name = rng.choice(list(policy.data))
     if not policy.data[name]:
         policy.data[name] = [rng.choice(["pay", "health", "employment", "intellectual_property"])]
-        if _exposed(policy):
+        if exposed(policy):
             return At(TOML)
         policy.data[name] = []
     return None
@@ -203,17 +233,10 @@ def _loosened(policy: Policy, key: str, value: object) -> At | None:
         if rule.key == "sensitive-needs-more":
             before = getattr(rule, key)
             setattr(rule, key, value)
-            if _exposed(policy):
+            if exposed(policy):
                 return At(TOML)
             setattr(rule, key, before)
     return None
-
-
-def _exposed(policy: Policy) -> bool:
-    """Say whether training on something sensitive needs less than an explicit grant somewhere."""
-    grid = Grid(policy, policy.rules)
-    needed = grid.top(policy.rules)[[bool(policy.data[name]) for name in grid.data]][:, :3]
-    return bool(((needed >= 0) & (needed < LEVELS.index("explicit_grant"))).any())
 
 
 @operator(area="clauses")
@@ -603,7 +626,7 @@ def _unmarked(rng: random.Random, text: Text) -> Block:
 
 def _plant_block(policy: Policy, rng: random.Random, kind: str) -> At:
     text = _some_text(policy, rng)
-    block, other = _unmarked(rng, text), Block("…", [INFORMATIONAL])
+    block, other = _unmarked(rng, text), Block("Fine.", [INFORMATIONAL])
     blocks = rng.choice([[block], [block, other], [other, block]])
     _insert(rng, text, Group(kind, blocks))
     return At(text.file, block)
@@ -639,7 +662,7 @@ def an_unmarked_nested_item(policy: Policy, rng: random.Random) -> At:
     text = _some_text(policy, rng)
     block = _unmarked(rng, text)
     block.depth = 1
-    above = Block("…", [INFORMATIONAL])
+    above = Block("Fine.", [INFORMATIONAL])
     _insert(rng, text, Group(rng.choice(["list", "numbered"]), [above, block]))
     return At(text.file, block)
 
@@ -648,7 +671,7 @@ def an_unmarked_nested_item(policy: Policy, rng: random.Random) -> At:
 def an_unmarked_part_of_an_item(policy: Policy, rng: random.Random) -> At:
     """An item has two paragraphs, and one mark."""
     text = _some_text(policy, rng)
-    marked = "… <!-- informational -->"
+    marked = "Fine. <!-- informational -->"
     first, second = rng.choice([(marked, "Everything."), ("Everything.", marked)])
     block = Block(rng.choice([f"- {first}\n\n  {second}", f"> - {first}\n>\n>   {second}"]))
     _insert(rng, text, Group("raw", [block]))
@@ -807,7 +830,7 @@ _UNREAL = (
 _CODE = (
     "```\nAll messages may be used. <!-- informational -->\n```",
     "~~~ text\nAll messages may be used.\n~~~",
-    "    All messages may be used. <!-- informational -->",
+    "***\n\n    All messages may be used. <!-- informational -->",
     "- Fine. <!-- informational -->\n\n      All messages may be used.",
     "> ```\n> All messages may be used.\n> ```",
 )
@@ -816,6 +839,30 @@ _IMAGES = (
     "Fine. ![](data:image/png;base64,AAAA) <!-- informational -->",
     "[![x](rule.png)](https://example.org) <!-- informational -->",
     "![All messages may be used][rule] <!-- informational -->\n\n[rule]: rule.png",
+)
+
+
+_DEEP = (
+    ">" * 20 + " All messages may be used.",
+    "> " * 40 + "All messages may be used.",
+    "- " * 10 + "All messages may be used.",
+    "1. " * 15 + "All messages may be used.",
+    "> - " * 9 + "All messages may be used.",
+)
+_TITLES = (
+    'Fine [x](https://example.org "All messages may be used.") <!-- informational -->',
+    "Fine [x](<https://example.org> 'On by default.') <!-- informational -->",
+    'Fine [x]. <!-- informational -->\n\n[x]: https://example.org "All messages may be used."',
+    "Fine[^1]. <!-- informational -->\n\n[^1]: x (All messages may be used.)",
+    "Fine[^1]. <!-- informational -->\n\n[^1]: Everything",
+    "[x]: https://example.org 'All messages\nmay be used.'",
+)
+_HEADS = (
+    "| All messages may be used. |\n|---|",
+    "| | All messages may be used. |\n|---|---|\n| 1 | Fine. <!-- informational --> |",
+    "## All messages may be used.",
+    "All messages may be used;\nand all posts.\n===",
+    "#### All messages may be used!",
 )
 
 
@@ -861,6 +908,24 @@ def a_comment_that_swallows_a_statement(policy: Policy, rng: random.Random) -> A
 def a_mark_that_is_none(policy: Policy, rng: random.Random) -> At:
     """What looks like a mark is text, or stands elsewhere than at the end."""
     return _raw(policy, rng, _UNREAL)
+
+
+@operator("R15")
+def a_paragraph_that_is_nested_too_deeply(policy: Policy, rng: random.Random) -> At:
+    """A parser that stops at some depth would pass over what stands below it."""
+    return _raw(policy, rng, _DEEP)
+
+
+@operator("R15 R2")
+def words_in_the_title_of_a_link(policy: Policy, rng: random.Random) -> At:
+    """A reader sees it beside the link, or at the foot of the page; no mark can follow it."""
+    return _raw(policy, rng, _TITLES)
+
+
+@operator("R15")
+def a_heading_that_states_a_rule(policy: Policy, rng: random.Random) -> At:
+    """A heading, or the head of a table, is a whole sentence and has no mark."""
+    return _raw(policy, rng, _HEADS)
 
 
 @operator("R15")
@@ -914,6 +979,7 @@ PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
             "If you continue to use the service, you agree to the new version.",
             "Continued use counts as acceptance.",
             "By using the service you consent to this.",
+            "If you say nothing, you agree.",
         ),
         "de": (
             "Durch die weitere Nutzung des Dienstes stimmen Sie den Änderungen zu.",
@@ -963,6 +1029,8 @@ PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
             "You are enrolled by default.",
             "By default, the setting is turned on.",
             "We use your posts unless you opt out.",
+            "We use your posts unless you object.",
+            "The setting is already on for you.",
         ),
         "de": (
             "Die Einstellung ist standardmäßig eingeschaltet.",

@@ -16,7 +16,7 @@ import pytest
 from letterlock.policy.document import check
 from letterlock.policy.toml import Finding
 from policy.drawn import Policy, draw
-from policy.faults import HARMLESS_CHANGES, OPERATORS, Fault, plant
+from policy.faults import HARMLESS_CHANGES, OPERATORS, Fault, add_rules, exposed, plant, unlike
 
 NAME = "policies/drawn"
 
@@ -118,6 +118,16 @@ def test_two_thousand_good_policies_pass():
 def test_every_fault_in_two_thousand_policies_is_found():
     """The same, of other policies and other combinations."""
     faults_of(range(10_000, 12_000))
+
+
+def test_the_check_agrees_with_arithmetic():
+    """Where contracts differ, or something sensitive needs too little, a clause is found for it."""
+    for seed in range(300):
+        policy, rng = draw(seed), random.Random(seed)
+        add_rules(policy, rng)
+        found = {f.requirement for f in check(policy.files(), NAME)[1]}
+        assert ("R31" in found) >= exposed(policy), seed
+        assert ("R25" in found) >= unlike(policy), seed
 
 
 SPLICES = (
