@@ -604,7 +604,7 @@ def no_regional_table(policy: Policy, rng: random.Random) -> At:
     return At(TOML)
 
 
-@operator(area="regions")
+@operator(area="regions clauses")
 def a_child_may_be_an_adult(policy: Policy, rng: random.Random) -> At:
     """An age below the floor of eighteen."""
     place = rng.choice(list(policy.ages))
@@ -1030,7 +1030,6 @@ PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
             "By default, the setting is turned on.",
             "We use your posts unless you opt out.",
             "We use your posts unless you object.",
-            "The setting is already on for you.",
         ),
         "de": (
             "Die Einstellung ist standardmäßig eingeschaltet.",
