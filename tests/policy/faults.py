@@ -678,6 +678,21 @@ def an_unmarked_part_of_an_item(policy: Policy, rng: random.Random) -> At:
     return At(text.file, block)
 
 
+@operator("R33 R10 R11", area="statements stated lead window withdrawal")
+def other_days_in_a_text(policy: Policy, rng: random.Random) -> At | None:
+    """A text promises another time than the rules keep."""
+    text = _some_text(policy, rng)
+    facts = {"states withdrawal": policy.days, "states lead": policy.lead}
+    facts["states window"] = policy.window
+    blocks = [b for b in text.blocks() if len(b.marks) == 1 and b.marks[0].words in facts]
+    if not blocks:
+        return None
+    block = rng.choice(blocks)
+    days = facts[block.marks[0].words]
+    block.text = block.text.replace(f" {days} ", f" {days + rng.choice([1, 60, 1000])} ")
+    return At(text.file, block)
+
+
 @operator("R15", area="statements")
 def another_level_in_the_policy(policy: Policy, rng: random.Random) -> At | None:
     """The policy says one thing, the rules another."""
@@ -951,6 +966,16 @@ def an_image(policy: Policy, rng: random.Random) -> At:
 PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
     "R33": {
         "en": (
+            "Your choice to opt out will not affect training that took place before.",
+            "Models trained before your withdrawal will not be changed.",
+            "We cannot remove your data from models that have already been trained.",
+            "The opt-out is not retroactive.",
+            "Once a model is trained, your data stays in it even if you opt out.",
+            "Withdrawal does not affect models already trained on your data.",
+            "Objecting has no influence on training that is already completed.",
+            "Opt-outs apply to future training only.",
+            "Turning this off will not undo training that has happened.",
+            "It won't affect the training that's already been done.",
             "Opting out does not affect training that has already taken place.",
             "Opting out doesn't affect training that has already taken place.",
             "Opting out will not affect any training that has already taken place.",
@@ -963,6 +988,11 @@ PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
             "Data taken before you opt out stays in our models.",
         ),
         "de": (
+            "Ihr Widerspruch gilt nicht für Training, das schon stattgefunden hat.",
+            "Das Ausschalten wirkt sich nicht auf bereits abgeschlossenes Training aus.",
+            "Modelle, die vor Ihrem Widerspruch trainiert wurden, bleiben unverändert.",
+            "Der Widerspruch wirkt nur für die Zukunft.",
+            "Bereits erfolgtes Training wird nicht rückgängig gemacht, auch wenn Sie widersprechen.",
             "Ein Widerspruch wirkt sich nicht auf Training aus, das bereits stattgefunden hat.",
             "Der Widerspruch hat keine Auswirkung auf bereits erfolgtes Training.",
             "Der Widerruf berührt bereits durchgeführtes Training nicht.",
@@ -973,6 +1003,11 @@ PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "R12": {
         "en": (
+            "Continuing to use Northmail means you accept the new terms.",
+            "Your use of the service after this date constitutes acceptance.",
+            "If you do nothing, you consent.",
+            "By logging in, you agree to the new policy.",
+            "Dismissing this banner means you agree.",
             "By continuing to use the service you agree to these terms.",
             "By continuing to use our products after that date, you accept the changes.",
             "Your continued use of the service means that you accept this policy.",
@@ -982,6 +1017,10 @@ PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
             "If you say nothing, you agree.",
         ),
         "de": (
+            "Nutzen Sie den Dienst weiter, gelten die Änderungen als angenommen.",
+            "Mit der Nutzung unserer Dienste stimmen Sie zu.",
+            "Ihr Schweigen gilt als Zustimmung.",
+            "Wer sich anmeldet, erklärt sich einverstanden.",
             "Durch die weitere Nutzung des Dienstes stimmen Sie den Änderungen zu.",
             "Mit der weiteren Nutzung erklären Sie sich einverstanden.",
             "Wenn Sie den Dienst weiterhin nutzen, stimmen Sie der neuen Fassung zu.",
@@ -991,6 +1030,10 @@ PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "R13": {
         "en": (
+            "If you don't like the changes, delete your account.",
+            "Members who object must leave the service.",
+            "The only way to opt out is to delete your account.",
+            "You may terminate your account if you disagree.",
             "If you do not agree, close your account.",
             "If you object to the changes, you may close your account.",
             "If you object, you can always delete your account.",
@@ -998,6 +1041,8 @@ PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
             "Your only choice is to close your account.",
         ),
         "de": (
+            "Wenn Sie das nicht möchten, löschen Sie bitte Ihr Konto.",
+            "Ein Widerspruch ist nur durch Kündigung Ihres Kontos möglich.",
             "Wenn Sie nicht einverstanden sind, schließen Sie Ihr Konto.",
             "Wenn Sie widersprechen, können Sie Ihr Konto schließen.",
             "Sie können widersprechen, indem Sie Ihr Konto löschen.",
@@ -1006,6 +1051,10 @@ PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "R14": {
         "en": (
+            "We reserve the right to change this policy at any time without notice.",
+            "Changes may be made with no prior notification.",
+            "We may not notify you of every change.",
+            "We are not obliged to tell you about changes.",
             "We may change these purposes without notice.",
             "We may change these purposes without prior notice.",
             "These terms may change without further notice.",
@@ -1013,6 +1062,8 @@ PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
             "New purposes may be added without telling you.",
         ),
         "de": (
+            "Änderungen sind jederzeit ohne vorherige Benachrichtigung möglich.",
+            "Wir müssen Sie über Änderungen nicht informieren.",
             "Wir können diese Zwecke ohne Ankündigung ändern.",
             "Wir können diese Zwecke ohne vorherige Ankündigung ändern.",
             "Diese Regeln können ohne vorherige Mitteilung geändert werden.",
@@ -1022,6 +1073,12 @@ PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "R2": {
         "en": (
+            "The toggle is set to on by default.",
+            "All members are opted in automatically.",
+            "This setting is pre-selected.",
+            "Your data is used unless you turn this off.",
+            "The feature is active unless you disable it.",
+            "By default we train on your posts.",
             "The setting is on by default.",
             "This setting defaults to on.",
             "The setting is switched on by default.",
@@ -1032,6 +1089,10 @@ PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
             "We use your posts unless you object.",
         ),
         "de": (
+            "Alle Mitglieder sind automatisch angemeldet.",
+            "Die Option ist vorausgewählt.",
+            "Ihre Daten werden genutzt, solange Sie die Einstellung nicht ausschalten.",
+            "Der Schalter steht von Anfang an auf ein.",
             "Die Einstellung ist standardmäßig eingeschaltet.",
             "Die Einstellung ist standardmäßig aktiviert.",
             "Standardmäßig ist die Einstellung an.",
@@ -1065,6 +1126,10 @@ def disguises(phrase: str, rng: random.Random) -> str:
             joined("\N{NO-BREAK SPACE}"),
             joined("&nbsp;"),
             joined(" \N{ZERO WIDTH SPACE}"),
+            joined(" \N{COMBINING GRAPHEME JOINER}"),
+            joined("\N{BRAILLE PATTERN BLANK}"),
+            phrase.replace("o", "\N{CYRILLIC SMALL LETTER O}"),
+            phrase.replace("a", "\N{CYRILLIC SMALL LETTER A}"),
             around("**"),
             around("*"),
             around("`"),
