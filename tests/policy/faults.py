@@ -992,7 +992,7 @@ PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
             "Das Ausschalten wirkt sich nicht auf bereits abgeschlossenes Training aus.",
             "Modelle, die vor Ihrem Widerspruch trainiert wurden, bleiben unverändert.",
             "Der Widerspruch wirkt nur für die Zukunft.",
-            "Bereits erfolgtes Training wird nicht rückgängig gemacht, auch wenn Sie widersprechen.",
+            "Bereits erfolgtes Training wird bei Widerspruch nicht rückgängig gemacht.",
             "Ein Widerspruch wirkt sich nicht auf Training aus, das bereits stattgefunden hat.",
             "Der Widerspruch hat keine Auswirkung auf bereits erfolgtes Training.",
             "Der Widerruf berührt bereits durchgeführtes Training nicht.",

@@ -94,6 +94,8 @@ def controls_of(seeds: Iterable[int]) -> None:
         document, findings = check(files, NAME)
         if document is None or findings:
             wrong += [f"{seed} {[c.__name__ for c in policy.after]}:", *map(str, findings)]
+        else:
+            assert document.bodies(0), "what passes can be published"
     assert not wrong, "\n".join(wrong[:60])
 
 
@@ -182,8 +184,10 @@ def fuzz(seeds: Iterable[int]) -> None:
     for seed in seeds:
         rng = random.Random(seed)
         files = mutate(draw(seed).files(), rng)
-        _, findings = check(files, NAME)
+        document, findings = check(files, NAME)
         assert_well_formed(files, findings)
+        if document is not None and not findings:
+            document.bodies(0)
 
 
 def test_damage_raises_nothing():
