@@ -26,8 +26,9 @@ class Phrase(NamedTuple):
 def _phrase(
     requirement: str, message: str, mend: str, *words: str, unless: str | None = None
 ) -> Phrase:
-    patterns = tuple(re.compile(rf"\b(?:{each})") for each in words)
-    but = None if unless is None else re.compile(rf"\b(?:{unless})")
+    # At the beginning of a word, or of the "n't" of one.
+    patterns = tuple(re.compile(rf"(?:\b|(?=n't))(?:{each})") for each in words)
+    but = None if unless is None else re.compile(rf"(?:\b|(?=n't))(?:{unless})")
     return Phrase(requirement, message, mend, patterns, but)
 
 
@@ -38,6 +39,7 @@ _OPT_OUT: Final = (
 _GONE: Final = (
     r"already|past\b|(?:previous|earlier|prior)\w*\b(?! version| policy| one| notice)"
     r"|t[ao]k(?:en|ing) place|took place|retroactiv|before (?:you|your|that|then|it)\b"
+    r"|(?:has|have|had) (?:happened|occurred|been (?:done|completed|finished|trained))|happened"
 )
 _NICHT: Final = r"nicht|kein"
 _WIDERSPRUCH: Final = (
@@ -259,19 +261,102 @@ PHRASES: Final = (
         r"\w*nutz|\w*verwend|trainier|weiterg[ei]b|\w*verarbeit",
         unless=r"fassung|kraft|gilt\b",
     ),
+    _phrase(
+        *_REACHES_PAST,
+        r"(?:cannot|can't|unable to|impossible to)\s(?:\w+\s){0,2}(?:remove|delete|erase|undo|take"
+        r"|retrain|recall|reverse)",
+        rf"{_GONE}|trained",
+        r"train|model|recipient|releas",
+        unless=_LAWFUL,
+    ),
+    _phrase(
+        *_REACHES_PAST,
+        _OPT_OUT,
+        r"(?:data|messages|posts|content|it|they)\s(?:\w+\s){0,2}(?:stays?|remains?) (?:in|part)\b",
+        r"train|model",
+    ),
+    _phrase(
+        *_REACHES_PAST,
+        r"(?:\w+n't|not|never)\s(?:\w+\s){0,2}(?:affect|undo|reach|reverse|change|apply to"
+        r"|extend to)\s(?:\w+\s){0,3}(?:training|models?)\b",
+        _GONE,
+        unless=_LAWFUL,
+    ),
+    _phrase(
+        *_REACHES_PAST,
+        rf"vor (?:ihrem|dem|einem|ihrer|der)\s(?:\w+\s){{0,2}}(?:{_WIDERSPRUCH}|nein\b)",
+        r"unberührt|unverändert|erhalten|bestehen",
+        r"\w*training|trainiert|\w*modelle?",
+        unless=_LAWFUL,
+    ),
+    _phrase(
+        *_CONSENT_BY_USE,
+        r"(?:your|any|further|subsequent) use\b|(?:dismiss|clos|ignor|scroll|logg|sign|visit|us"
+        r"|open|stay)ing\b",
+        r"means? (?:that )?you (?:agree|accept|consent)|constitut\w+ (?:your )?(?:accept|agree"
+        r"|consent)|(?:counts? as|implies) (?:an? |your )?(?:yes|accept|agree|consent)",
+        unless=r"nothing|not|never|nor|no\b",
+    ),
+    _phrase(
+        *_CONSENT_BY_USE,
+        r"\w*nutz\w*\s(?:\w+\s){0,4}weiter|weiter\w*\s(?:\w+\s){0,3}nutz|schweig|\w*nutzung",
+        r"als (?:angenommen|akzeptiert|zustimmung|einwilligung|ihr ja|ein ja)",
+        unless=r"nicht|kein|nie",
+    ),
+    _phrase(
+        *_CONSENT_BY_USE,
+        r"(?:durch|mit|bei) (?:der|die|dem|das|ihrer|ihre|ihrem) (?:nutzung|benutzung|nutzen"
+        r"|anmeldung|anmelden|besuch)"
+        r"|(?:wer|wenn sie|indem sie)\s(?:\w+\s){0,4}(?:anmelde|einlogg|\w*nutz|besuch|verwende)",
+        r"einverstanden|akzeptier|stimm\w*\s(?:\w+\s){0,4}zu\b|willig\w*\s(?:\w+\s){0,4}ein\b",
+        unless=r"nicht|kein|nie",
+    ),
+    _phrase(
+        *_LEAVE,
+        r"(?:clos|delet|deactivat|cancel|terminat|leav)\w* your (?:\w+ )?account|(?:must"
+        r"|ha(?:ve|s) to|should|may|can) (?:leave|stop using|quit) (?:the|our|this)"
+        r" (?:service|platform|site|network|product)",
+        r"object|disagree|refus|declin|opts? out|(?:not|n't) (?:agree|accept|consent"
+        r"|like|want|approve)",
+        unless=r"(?:not|never|nobody|no one|n't)\s(?:\w+\s){0,3}(?:clos|delet|deactivat|cancel"
+        r"|terminat|leav|stop|quit)|without|no need",
+    ),
+    _phrase(
+        *_UNANNOUNCED,
+        r"(?:(?:may|might|will|do|need|shall) not|won't|don't|needn't)\s(?:always "
+        r"|have to |need to )*(?:notify|inform|tell) (?:you|members|users)\b",
+    ),
+    _phrase(
+        *_UNANNOUNCED,
+        r"(?:sie|ihnen|mitglieder\w*)\b",
+        r"nicht (?:\w+ )?(?:informieren|benachrichtigen|unterrichten)\b",
+        r"änderung|geändert|neue|zweck",
+    ),
+    _phrase(
+        *_DEFAULT,
+        r"(?:opted|enrolled|signed|switched|turned|enabled|activated|included)(?: in| on| up)?"
+        r" automatically|von (?:anfang|beginn) an\s(?:\w+\s){0,3}(?:an|ein|eingeschaltet|aktiv)\b",
+    ),
 )  # fmt: skip
 """What no text may say, in English and German, whatever the mark beside it says."""
 
 _SENTENCE: Final = re.compile(r"(?<=[.!?;])\s+")
 # Quotation marks and dashes, as typed and as typeset.
 _SIGNS: Final = str.maketrans("\u2018\u2019\u2010\u2011\u2013\u2014", "''----")
+# Letters that look like Latin ones (Cyrillic, Greek), and blanks that are letters to Unicode.
+_ALIKE: Final = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0455\u0458\u04bb\u0501\u051b\u03bf\u03bd\u03c1"
+    "\u03b1\u03b9\u0131\u115f\u1160\u2800",
+    "aeopcyxisjhdqovpaii   ",
+)
 
 
 def phrases(text: str) -> Iterator[Phrase]:
     """Yield one phrase per requirement that `text` breaks; invisible signs hide nothing."""
     plain = unicodedata.normalize("NFKC", text).lower()
     if not plain.isascii():
-        plain = "".join(c for c in plain if unicodedata.category(c) != "Cf").translate(_SIGNS)
+        seen = (c for c in plain if unicodedata.category(c) not in {"Cf", "Mn", "Me"})
+        plain = "".join(seen).translate(_SIGNS).translate(_ALIKE)
     plain = " ".join(plain.split())
     found: dict[str, Phrase] = {}
     for sentence in _SENTENCE.split(plain):
