@@ -32,9 +32,11 @@ from typer.testing import CliRunner
 from letterlock import approval
 from letterlock.cli import app
 from letterlock.domain import EPOCH, Time, text_of, time_of
-from letterlock.errors import LetterlockError
+from letterlock.errors import LetterlockError, PolicyError
 from letterlock.gate import Gate
+from letterlock.gate.policies import publishable
 from letterlock.ledger import Draft
+from letterlock.policy.document import check
 from letterlock.release import manifest
 from letterlock.release.verify import verify
 from workspaces import (
@@ -45,6 +47,7 @@ from workspaces import (
     RECIPIENT,
     approved,
     columns,
+    folder_of,
     grant,
     member,
     publish,
@@ -84,11 +87,15 @@ def plain(value: Any) -> Any:
 
 
 def _policy(gate: Gate, replaced: Mapping[str, str] | None) -> None:
+    publish(gate, _replaced(replaced))
+
+
+def _replaced(replaced: Mapping[str, str] | None) -> bytes:
     text = POLICY.decode()
     for old, new in (replaced or {}).items():
         assert old in text, f"the base policy has no {old!r}"
         text = text.replace(old, new)
-    publish(gate, text.encode())
+    return text.encode()
 
 
 def _members(gate: Gate, people: Mapping[str, Mapping[str, Any]]) -> None:
@@ -145,7 +152,17 @@ def _approved(gate: Gate, body: dict[str, Any]) -> None:
 
 def _publish_alone(gate: Gate, replaced: Mapping[str, str] | None) -> None:
     del replaced
-    gate.publish({"policy.toml": POLICY}, "policy", [])
+    gate.publish(folder_of(), "policy", [])
+
+
+def _contradicting(_gate: Gate, replaced: Mapping[str, str]) -> None:
+    """Publish the base policy, of the next version, with words changed in its FAQ."""
+    files = folder_of(POLICY.replace(b'version = "1"', b'version = "2"'))
+    faq = files["faq.md"].decode()
+    for old, new in replaced.items():
+        assert old in faq, f"the FAQ has no {old!r}"
+        faq = faq.replace(old, new)
+    publishable(files | {"faq.md": faq.encode()}, "policy")
 
 
 def _register_operator(gate: Gate, name: str) -> None:
@@ -155,6 +172,7 @@ def _register_operator(gate: Gate, name: str) -> None:
 STEPS: dict[str, Callable[[Gate, Any], None]] = {
     "publish": _policy,
     "publish alone": _publish_alone,
+    "contradicting": _contradicting,
     "introduce": lambda gate, setting: gate.introduce(setting),
     "members": _members,
     "facts": _facts,
@@ -180,6 +198,17 @@ def _whole(loaded: Any) -> None:
         raise LetterlockError(str(problem))
 
 
+def _findings(verb: str, replaced: Any) -> str:
+    """Return everything that is wrong with a policy, of which an error names the first."""
+    if verb != "publish":
+        return ""
+    try:
+        files = folder_of(_replaced(replaced))
+    except PolicyError:  # of no use at all, which the error says
+        return ""
+    return "\n".join(map(str, check(files, "policy")[1]))
+
+
 def act_out(scenario: dict[str, Any], folder: Path) -> None:
     """Act out the steps, each through a gate of its date."""
     steps = [*BASE, *scenario.get("steps", [])] if scenario.get("base", True) else scenario["steps"]
@@ -191,9 +220,14 @@ def act_out(scenario: dict[str, Any], folder: Path) -> None:
         before = gate.store.head()
         try:
             if "refused" in step:
-                with pytest.raises(LetterlockError, match=re.compile(step["refused"], re.DOTALL)):
+                with pytest.raises(LetterlockError) as refused:
                     STEPS[verb](gate, step[verb])
-                assert gate.store.head() == before, "what was refused left something behind"
+                said = f"{refused.value}\n{_findings(verb, step[verb])}"
+                assert re.search(step["refused"], said), said
+                left = list(gate.store.every_event(upto=gate.store.head().index))[
+                    before.index + 1 :
+                ]
+                assert {e.kind for e in left} <= {"consent.claimed"}  # evidence, never a grant
             else:
                 STEPS[verb](gate, step[verb])
         finally:
