@@ -17,6 +17,9 @@ from letterlock.cli.options import (
     KeyFile,
     Now,
     Operator,
+    Purpose,
+    Sources,
+    To,
     Workspace,
     gate_of,
     key_of,
@@ -84,6 +87,30 @@ def policy_diff(
     else:
         for line in found.lines():
             show.OUT.print(line, markup=False)
+
+
+@app.command("impact")
+def policy_impact(
+    folder: Folder,
+    purpose: Purpose,
+    recipient: To,
+    *,
+    source: Sources = None,
+    workspace: Workspace = HERE,
+    now: Now = None,
+    as_json: Json = False,
+) -> None:
+    """Say for how many people and items a policy that is not published yet changes the answer."""
+    gate = gate_of(workspace, now)
+    with show.progress(quiet=as_json) as progress:
+        found = gate.impact(
+            policy_files(folder), str(folder), purpose, recipient,
+            names=source or (), progress=progress,
+        )  # fmt: skip
+    if as_json:
+        show.as_json(found.record())
+    else:
+        show.impact(found)
 
 
 @app.command("signals")

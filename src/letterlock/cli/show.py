@@ -16,6 +16,7 @@ from letterlock.domain import REASON_TEXT, Item, Level, Reason, Span, text_of
 from letterlock.gate import Checked, Loaded, Outcome
 from letterlock.policy.decide import Answer, Decision
 from letterlock.release.build import Progress as Report
+from letterlock.release.impact import Count, Impact
 
 OUT = Console(highlight=False, soft_wrap=True, emoji=False)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
@@ -84,6 +85,27 @@ def outcome(found: Outcome, *, done: bool = False) -> None:
         name = f"{reason.name.lower():<20}"
         line = f"  {count:>{width},} {count * share:>6.1f} %    {name}"
         OUT.print(f"{line} [dim]{REASON_TEXT[reason]}[/]")
+
+
+def impact(found: Impact) -> None:
+    """Print what a version would change: at once, and once it is in force for everyone."""
+    to = f"{escape(found.recipient.name)} ({found.recipient.recipient_class.value})"
+    OUT.print(f"version {escape(found.version)} · {found.purpose} · {to.replace('_', ' ')}")
+    OUT.print(f"  {found.before:,} items may go now")
+    for title, change in (
+        ("at once, when it is published and nobody was notified yet", found.at_once),
+        ("in force for everyone, if nobody changes their answer", found.in_force),
+    ):
+        OUT.print(f"  [bold]{title}[/]")
+        _counted("may go besides", change.allowed)
+        _counted("may no longer go", change.denied)
+        for reason, count in change.by_reason.items():
+            _counted(f"  {reason.name.lower()}", count)
+        _counted("unchanged", change.unchanged)
+
+
+def _counted(what: str, count: Count) -> None:
+    OUT.print(f"    {what:<24}{count.items:>12,} items {count.people:>12,} people")
 
 
 def loaded(what: str, found: Loaded, *, quiet: bool) -> None:

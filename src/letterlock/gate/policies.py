@@ -95,9 +95,8 @@ class Policies(Workspace):
         document = publishable(files, name)
         signatures = list(signatures)
         approval.check(to_sign(document), signatures, rules.operators)
-        bodies = document.bodies(now)
-        drafts = [Draft(kind, body) for kind, body in bodies if not _stands(kind, body, rules)]
-        kind, body = drafts[-1].kind, drafts[-1].body  # the policy itself comes last
+        drafts = drafts_of(document, now, rules)
+        kind, body = drafts[-1].kind, drafts[-1].body
         drafts[-1] = Draft(kind, {**body, "signatures": signed_by(signatures)})
         with self._writing():
             self.store.append(drafts, now=now, expect=head.index)
@@ -294,6 +293,12 @@ def to_sign(document: Document) -> bytes:
     """Return what two operators sign of a policy: all else follows from its documents."""
     signed = {"version": document.version, "documents": dict(document.documents)}
     return approval.message("policy.published", signed)
+
+
+def drafts_of(document: Document, now: Time, rules: Rulebook) -> list[Draft]:
+    """Return what publishing a document records: what it brings anew, and itself at the end."""
+    bodies = document.bodies(now)
+    return [Draft(kind, body) for kind, body in bodies if not _stands(kind, body, rules)]
 
 
 def _stands(kind: str, body: dict[str, Any], rules: Rulebook) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import tempfile
+from collections import abc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,18 +27,24 @@ from letterlock.domain import (
 )
 from letterlock.errors import HeadMoved, ReleaseError, UsageError, WorkspaceError
 from letterlock.gate.items import Items
+from letterlock.gate.policies import drafts_of
 from letterlock.gate.workspace import KEY, KEY_SIZE, silent
-from letterlock.ledger import Draft, fold_rules
+from letterlock.ledger import Draft, Event, fold_rules
 from letterlock.policy.decide import Decision, decide, recipient_of
+from letterlock.policy.document import read as read_document
 from letterlock.release import build as building
 from letterlock.release import manifest
 from letterlock.release.build import SHARDS, Progress, Verdicts, by_reason, judge, present_in
+from letterlock.release.impact import Impact, impact
 from letterlock.release.kernel import ALLOW, reason_and_role
 from letterlock.release.manifest import Opening
-from letterlock.release.plan import Plan, make_plan
+from letterlock.release.plan import Plan, make_plan, read_columns
 from letterlock.sources.index import Source, write_index
 from letterlock.sources.mapping import Mapping
 from letterlock.sources.table import Table
+
+Files = abc.Mapping[str, bytes]
+"""The files of a policy's folder."""
 
 ATTEMPTS: Final = 3
 """How often a build starts over because somebody in it said no meanwhile."""
@@ -99,6 +106,33 @@ class Releases(Items):
     ) -> Outcome:
         """Say what would go and what would stay, without building anything."""
         return outcome_of(*self.judged(purpose, recipient, as_of, names, progress))
+
+    def impact(  # noqa: PLR0913 - a policy, what is asked of it, of which items, and progress
+        self,
+        files: Files,
+        folder: str,
+        purpose: str,
+        recipient: str,
+        *,
+        names: Sequence[str] = (),
+        progress: Progress = silent,
+    ) -> Impact:
+        """Say for how many people and items a policy, not yet published, would change the answer.
+
+        Raises PolicyError if the folder's policy.toml cannot be used.
+        """
+        head, before = self.store.head(), self.rules()
+        drafts = drafts_of(read_document(files, folder), before.as_of, before)
+        *brought, version = [
+            Event(head.index + n, before.as_of, draft.kind, draft.body)
+            for n, draft in enumerate(drafts, 1)
+        ]
+        recorded = [*self.store.events(upto=head.index), *brought]
+        after = fold_rules(recorded, before.as_of, admit=version)
+        to = recipient_of(Request(purpose, recipient), after)
+        sources = self.sources(names)
+        read = read_columns(self.store, [(purpose, to)], as_of=before.as_of, upto=head.index)
+        return impact(read, sources, purpose, to, before=before, after=after, progress=progress)
 
     def judged(
         self,
