@@ -126,7 +126,7 @@ def day_lines(result: Result) -> Iterator[str]:
     kinds = [p.kind.replace("_", " ") for p in days[0].passed]
     yield f"   {'':<11}  {'as reported':>21}    through the gate, items to …"
     heads = "".join(f"{kind:>13}" for kind in kinds)
-    yield f"   {'day':<11}  {'items':>9} {words.the_class.lower():>11}    {heads}"
+    yield f"   {'day':<11}  {'items':>9} {_small(words.the_class):>11}    {heads}"
     for day in days:
         gate = "".join(f"{p.released:>13,}" for p in day.passed)
         yield f"   {day_of(day.at):<11}  {day.exported:>9,} {day.people:>11,}    {gate}"
@@ -147,6 +147,10 @@ def day_lines(result: Result) -> Iterator[str]:
         yield from _folded(f"Without a figure: {', '.join(question.heads)}", _IN)
     for day in days:
         yield from _refused(day)
+
+
+def _small(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _refused(day: Day) -> Iterator[str]:

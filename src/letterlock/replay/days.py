@@ -6,6 +6,7 @@ network tries what was reported, publishes in the right order, and sets a hold w
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,7 +195,11 @@ def _tried(gate: Gate, world: World, files: Mapping[str, bytes], place: str) -> 
     """Put a policy forward in the order reported, and say what stopped each step."""
     found = []
     for what, requirement, act in (
-        ("introduce the setting before any policy describes it", "R1", lambda: _introduce(gate)),
+        (
+            "introduce the setting before any policy describes it",
+            "R1",
+            lambda: _introduce(gate, world, files),
+        ),
         ("publish the policy as it stands", "", lambda: publish(gate, world, files, place)),
     ):
         try:
@@ -206,5 +211,7 @@ def _tried(gate: Gate, world: World, files: Mapping[str, bytes], place: str) -> 
     return found
 
 
-def _introduce(gate: Gate) -> None:
-    gate.record([Draft("setting.introduced", {"setting": "a-new-one", "version": "not-yet"})])
+def _introduce(gate: Gate, world: World, files: Mapping[str, bytes]) -> None:
+    version = tomllib.loads(files["policy.toml"].decode())["version"]
+    body = {"setting": world.question.setting, "version": version}
+    gate.record([Draft("setting.introduced", body)])
