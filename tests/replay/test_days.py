@@ -133,7 +133,7 @@ def test_every_answer_of_the_gate_is_recounted(played):
     question = played.world["question"]
     recipients = [question["recipient"], *reversed(question["others"])]
     last = played.result.days[-1].at
-    gate = Gate(played.result.out / "workspace", now=last)
+    gate = Gate(played.result.out / "workspace-later", now=last)
     strangers = {n for row in played.items for n in people_in(row)} - set(played.members)
     everybody = sorted({*played.members, *strangers})
     for step, day in zip(played.world["days"], played.result.days, strict=True):
@@ -183,7 +183,7 @@ def test_what_was_tried_is_refused_and_leaves_no_event(played):
     assert len(tried) == 2
     assert f"no published version {version} describes a setting" in tried[0].refusal
     assert f"{name}/" in tried[1].refusal
-    gate = Gate(played.result.out / "workspace")
+    gate = Gate(played.result.out / "workspace-later")
     head = gate.store.head()
     world = read((played.example / "world.toml").read_bytes(), "world.toml")
     again = _tried(gate, world, files, str(folder))
@@ -204,7 +204,7 @@ def test_findings_name_what_is_broken(played):
 def test_a_hold_acts_at_once(played):
     """From its day on, nothing goes that anybody of the region is in, of the span that it names."""
     question = played.world["question"]
-    gate = Gate(played.result.out / "workspace")
+    gate = Gate(played.result.out / "workspace-later")
     for step in played.world["days"]:
         if "hold" not in step:
             continue

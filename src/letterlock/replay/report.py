@@ -73,6 +73,7 @@ thead th {{ color: #4d575b; font-size: .875rem; vertical-align: bottom;
 .n {{ text-align: right; white-space: nowrap; }}
 .when {{ white-space: nowrap; }}
 thead .narrow {{ white-space: normal; }}
+.headline .narrow {{ width: 12rem; }}
 td:last-child, th:last-child {{ padding-right: 0; }}
 .headline {{ font-size: 1rem; }}
 .headline td {{ font-size: 1.375rem; line-height: 1.2; font-weight: 600; padding-top: .625rem; }}
@@ -407,9 +408,10 @@ def _regions(world: World, act: ActOne) -> str:
             f"{escape(world.name)} leaves out the regions on the list at the time of the "
             "complaint, for everyone who takes part and not for authors alone. "
         )
+    unknown = f"A region that is not known is left out{' too' if left_out else ''}."
     return f"""<section aria-labelledby="where">
 <h2 id="where">Yield by jurisdiction</h2>
-<p>{left_out}A region that is not known is left out.</p>
+<p>{left_out}{unknown}</p>
 {figure}
 {_table(caption, head, rows)}
 </section>"""
@@ -429,7 +431,8 @@ def _days(world: World, days: Sequence[Day]) -> str:
         for d in days
     ]
     head = [
-        ("Day", ""), ("Items, as reported", "n"), ("Their people", "n"), (words.the_class, "n"),
+        ("Day", ""), ("Items, as reported", "n narrow"), ("Their people", "n narrow"),
+        (words.the_class, "n narrow"),
         *((f"Through the gate: {kind}", "n narrow") for kind in kinds),
     ]  # fmt: skip
     bars = [
