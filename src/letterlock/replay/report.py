@@ -193,7 +193,7 @@ def _headline(world: World, act: ActOne) -> str:
             f"{gated.outcome.released:,}",
         ),
         (
-            f"{words.counted} among them",
+            f"{_capital(words.counted)} among them",
             f"of {act.items[counted]:,}",
             f"{alleged.by_class[counted]:,}",
             f"{gated.by_class[counted]:,}",
@@ -216,7 +216,7 @@ def _headline(world: World, act: ActOne) -> str:
     )
     share = 100 * alleged.wrong / max(alleged.exported, 1)
     return f"""<section aria-labelledby="numbers">
-<h2 id="numbers">The same day, as alleged and through the gate</h2>
+<h2 id="numbers">The same day, {escape(words.short)} and through the gate</h2>
 <div class="wide" tabindex="0" role="region" aria-label="Table: the same day, twice">
 <table class="headline">
 <caption>{day_of(act.asked)}: what {escape(_recipient(world, outcome))}, would
@@ -243,8 +243,8 @@ def _the(outcome: Outcome) -> str:
 def _as_told(act: ActOne) -> str:
     if not act.regions_excluded:
         return (
-            "the setting is on unless a member switches it off. The rest is written as a plain "
-            "export, which looks at the author alone."
+            "the setting is on unless a member switches it off. What everybody else made is "
+            "written as a plain export, which looks at the author alone."
         )
     return f"""the setting is on unless a member switches it off, and authors in
 {len(act.regions_excluded)} regions are left out: {escape(", ".join(act.regions_excluded))}.
@@ -466,7 +466,7 @@ def _sum(world: World, days: Sequence[Day]) -> str:
     dollars, most = world.question.dollars, max(d.people for d in days)
     gated = max(p.of_class for d in days for p in d.passed)
     heads = "".join(f"<li>{escape(each)}</li>" for each in world.question.heads)
-    listed = f"<p>What has no figure:</p>\n<ul>{heads}</ul>" if heads else ""
+    listed = f"<p>What the complaint puts no figure on:</p>\n<ul>{heads}</ul>" if heads else ""
     if not dollars:
         return f"""<p>At most {most:,} people are counted as reported; in what the gate would let go
 outside the company, {gated:,}.</p>
