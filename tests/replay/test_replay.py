@@ -497,11 +497,14 @@ def test_nothing_says_that_it_happened(demo):
     assert "We never did that" in told["report"]
 
 
-def test_the_time_line_is_dated_as_the_case_is(world):
+@pytest.mark.parametrize("name", ["case-2024", "posts-2024", "driving-2024"])
+def test_the_time_line_is_dated_as_the_case_is(name):
     """Each fact's date is that of docs/case.md, and only the filed complaint is an allegation."""
+    world = tomllib.loads((ROOT / "examples" / name / "world.toml").read_text())
     case = (ROOT / "docs" / "case.md").read_text(encoding="utf-8")
     kinds = Counter(m["kind"] for m in world["timeline"])
-    assert kinds["allegation"] == 1
+    assert kinds["allegation"] == (name == "case-2024")
+    assert kinds["fact"] > 0
     for moment in world["timeline"]:
         if moment["kind"] != "fiction":
             assert moment["when"] in case, moment["when"]

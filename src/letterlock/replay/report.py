@@ -73,6 +73,7 @@ thead th {{ color: #4d575b; font-size: .875rem; vertical-align: bottom;
 .n {{ text-align: right; white-space: nowrap; }}
 .when {{ white-space: nowrap; }}
 thead .narrow {{ white-space: normal; }}
+thead .text {{ min-width: 11rem; }}
 .headline .narrow {{ width: 12rem; }}
 td:last-child, th:last-child {{ padding-right: 0; }}
 .headline {{ font-size: 1rem; }}
@@ -431,7 +432,7 @@ def _days(world: World, days: Sequence[Day]) -> str:
         for d in days
     ]
     head = [
-        ("Day", ""), ("Items, as reported", "n narrow"), ("Their people", "n narrow"),
+        ("Day", "text"), ("Items, as reported", "n narrow"), ("Their people", "n narrow"),
         (words.the_class, "n narrow"),
         *((f"Through the gate: {kind}", "n narrow") for kind in kinds),
     ]  # fmt: skip
@@ -488,7 +489,7 @@ def _stayed(days: Sequence[Day], third: str) -> str:
         + "".join(f'<td class="n">{d.passed[0].withheld.get(reason, 0):,}</td>' for d in days)
         for reason, _ in sorted(total.items(), key=lambda kv: (-kv[1], kv[0]))
     ]
-    head = [("Reason", ""), *((day_of(d.at), "n narrow") for d in days)]
+    head = [("Reason", "text"), *((day_of(d.at), "n narrow") for d in days)]
     return _table(f"Held back from the {third} each day, by the first reason", head, rows)
 
 
@@ -508,12 +509,14 @@ def _refusals(world: World, days: Sequence[Day]) -> str:
         f"<td>{escape(f.message)}</td><td>{escape(f.mend)}</td>"
         for f in findings
     ]
-    head = [("Requirement", ""), ("Where", ""), ("What is wrong", ""), ("How to mend it", "")]
+    head = [
+        ("Requirement", ""), ("Where", ""), ("What is wrong", "text"), ("How to mend it", "text"),
+    ]  # fmt: skip
     return f"""<section aria-labelledby="refused">
 <h2 id="refused">The order reported cannot be run</h2>
 <p>Somebody puts the programme forward as it was reported: {escape(world.words.tries)}. What stopped
 it:</p>
-{_table("What was tried", [("Day", "when"), ("Step", ""), ("Refused", "")], rows)}
+{_table("What was tried", [("Day", "when"), ("Step", "text"), ("Refused", "text")], rows)}
 {_table("What letterlock policy check finds in it", head, listed)}
 </section>"""
 
