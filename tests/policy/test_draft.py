@@ -18,7 +18,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples/case-2024"
 
 def files_of(folder):
     """Return the files of a folder."""
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 @pytest.mark.parametrize("name", FOLDERS)

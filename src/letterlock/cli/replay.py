@@ -7,18 +7,21 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from letterlock.cli.show import OUT
-from letterlock.domain import DAY, REASON_TEXT
+from letterlock.domain import REASON_TEXT
 from letterlock.gate import Outcome
 from letterlock.replay import Result
-from letterlock.replay.acts import ARITHMETIC, ActOne, Blocked, Side, day_of
+from letterlock.replay.acts import ARITHMETIC, ActOne, Side, day_of
 from letterlock.replay.days import Day
+from letterlock.replay.world import World
 
 WIDTH = 100
+_IN = "   "
 
 
 def screen(result: Result) -> None:
     """Print a replay; lines that start with a letter in column one are headings."""
-    for line in (*lines(result), *day_lines(result)):
+    second = list(day_lines(result))
+    for line in (*lines(result), *([""] if second else []), *second):
         bold = line[:1].isalpha() and line[1:3] == "  "
         OUT.print(line, style="bold" if bold else None, markup=False)
 
@@ -34,45 +37,56 @@ def lines(result: Result) -> Iterator[str]:
     yield (
         f"{day_of(act.asked)}, {outcome.recipient.name}, {_kind(outcome)}: may it {act.what_for}?"
     )
-    for part in (_alleged(act), _gated(act), _explained(act.blocked), _next(result)):
-        yield ""
-        yield from part
+    parts = [_alleged(world, act), _gated(world, act), _explained(world, act), _next(result)]
+    for letter, (heading, *rest) in zip("ABCD", filter(None, map(list, parts)), strict=False):
+        yield from ("", f"{letter}  {heading}", *rest)
 
 
-def _alleged(act: ActOne) -> Iterator[str]:
-    alleged, inmail = act.alleged, next(iter(act.alleged.by_class.values()))
-    until = day_of(act.asked + DAY)
-    yield f"A  As the complaint alleges the programme before {until}, on these made-up people"
-    yield f"   “{act.setting}” is on unless switched off;"
-    yield f"   authors in {len(act.regions_excluded)} excluded regions are left out"
-    yield f"{alleged.exported:>11,}  items in a plain export, {inmail:,} of them InMail"
-    yield (
-        f"{alleged.people:>11,}  Premium customers who sent or received that InMail "
-        "would have been disclosed"
-    )
-    yield f"{'':>11}  × ${alleged.dollars_each:,} = ${alleged.dollars:,} — {ARITHMETIC}"
+def _alleged(world: World, act: ActOne) -> Iterator[str]:
+    alleged, words = act.alleged, world.words
+    counted = alleged.by_class[world.question.messages]
+    yield f"{words.programme}, on these made-up people"
+    yield f"   “{act.setting}” is on unless switched off" + (";" if act.regions_excluded else "")
+    if act.regions_excluded:
+        yield f"   authors in {len(act.regions_excluded)} excluded regions are left out"
+    yield f"{alleged.exported:>11,}  items in a plain export, {counted:,} of them {words.counted}"
+    yield f"{alleged.people:>11,}  {words.people_line}"
+    if alleged.dollars_each:
+        yield f"{'':>11}  × ${alleged.dollars_each:,} = ${alleged.dollars:,} — {ARITHMETIC}"
     share = 100 * alleged.wrong / max(alleged.exported, 1)
     yield f"{alleged.wrong:>11,}  rows of it ({share:.1f} %) should not be there: letterlock check"
-    yield "   Only alleged: the suit was withdrawn on 30 Jan 2025; LinkedIn: “We never did that”"
+    yield from _folded(words.status, _IN)
 
 
-def _gated(act: ActOne) -> Iterator[str]:
-    outcome, inmail = act.gated.outcome, next(iter(act.gated.by_class.values()))
-    yield f"B  The same day through the gate: release {act.gated.release}, sealed and verified"
-    yield _count(
-        outcome.released, outcome, f"went, {inmail:,} of them InMail: everyone in it said yes"
+def _gated(world: World, act: ActOne) -> Iterator[str]:
+    outcome, counted = act.gated.outcome, act.gated.by_class[world.question.messages]
+    yield f"The same day through the gate: release {act.gated.release}, sealed and verified"
+    yield from _count(
+        outcome.released,
+        outcome,
+        f"went, {counted:,} of them {world.words.counted}: everyone in it said yes",
     )
-    yield _count(outcome.items - outcome.released, outcome, "stayed, by the first reason:")
+    yield from _count(outcome.items - outcome.released, outcome, "stayed, by the first reason:")
     for reason, count in sorted(outcome.withheld.items(), key=lambda kv: (-kv[1], kv[0])):
-        yield _count(count, outcome, f"{reason.name.lower():<22}{REASON_TEXT[reason]}")
+        text = f"{reason.name.lower():<22}{REASON_TEXT[reason]}"
+        yield from _count(count, outcome, text, indent=22)
     for other in act.others:
-        yield _count(other.released, other, f"would go to {other.recipient.name}, {_kind(other)}")
+        text = f"would go to {other.recipient.name}, {_kind(other)}"
+        yield from _count(other.released, other, text)
 
 
-def _count(count: int, outcome: Outcome, text: str) -> str:
+def _count(count: int, outcome: Outcome, text: str, indent: int = 0) -> list[str]:
     share = 100 * count / max(outcome.items, 1)
     line = f"{count:>9,} {share:>4.1f} %  {text}"
-    return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
+    return _wrap(line, " " * (len(line) - len(text) + indent))
+
+
+def _wrap(line: str, indent: str) -> list[str]:
+    """Fold a line that is too long at its words, and leave every other one as it is."""
+    if len(line) <= WIDTH:
+        return [line]
+    cut = line.rindex(" ", 0, WIDTH + 1)
+    return [line[:cut], *_wrap(indent + line[cut + 1 :], indent)]
 
 
 def _kind(outcome: Outcome) -> str:
@@ -80,11 +94,14 @@ def _kind(outcome: Outcome) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
-def _explained(blocked: Blocked | None) -> Iterator[str]:
-    if blocked is None:
-        yield "C  In this small world no InMail was allowed by its author and blocked by a contract"
+def _explained(world: World, act: ActOne) -> Iterator[str]:
+    blocked, counted = act.blocked, world.words.counted
+    if not world.question.contract:
         return
-    yield f"C  One InMail: {blocked.item}, sent {day_of(blocked.made)}"
+    if blocked is None:
+        yield f"In this small world no {counted} was allowed by its author and kept by a contract"
+        return
+    yield f"One {counted}: {blocked.item}, sent {day_of(blocked.made)}"
     for side in blocked.sides:
         answer = "permits it" if side.reason is None else f"denies it: {side.reason}"
         yield f"   {side.role} {side.subject} {answer}"
@@ -102,24 +119,38 @@ def _deciding(side: Side) -> list[tuple[str, str]]:
 
 def day_lines(result: Result) -> Iterator[str]:
     """Yield the lines of the second screen, if the world has days."""
-    if not result.days:
+    days, question, words = result.days, result.world.question, result.world.words
+    if not days:
         return
-    question = result.world.question
-    yield ""
     yield "E  Day by day: as reported, written as a plain export; and through the gate"
-    head = [p.kind.replace("_", " ") for p in result.days[0].passed]
+    kinds = [p.kind.replace("_", " ") for p in days[0].passed]
     yield f"   {'':<11}  {'as reported':>21}    through the gate, items to …"
-    yield f"   {'day':<11}  {'items':>9} {'the class':>11}    " + "".join(f"{h:>13}" for h in head)
-    for day in result.days:
+    heads = "".join(f"{kind:>13}" for kind in kinds)
+    yield f"   {'day':<11}  {'items':>9} {_small(words.the_class):>11}    {heads}"
+    for day in days:
         gate = "".join(f"{p.released:>13,}" for p in day.passed)
         yield f"   {day_of(day.at):<11}  {day.exported:>9,} {day.people:>11,}    {gate}"
         yield from _folded(day.title)
-    most = question.dollars * max(day.people for day in result.days)
-    gated = question.dollars * max(p.of_class for day in result.days for p in day.passed)
-    yield f"   the class × ${question.dollars:,}: ${most:,} at most as reported, {ARITHMETIC};"
-    yield f"   ${gated:,} through the gate. Without a figure: {', '.join(question.heads)}"
-    for day in result.days:
+    most = max(day.people for day in days)
+    gated = max(p.of_class for day in days for p in day.passed)
+    if question.dollars:
+        yield from _folded(
+            f"{words.the_class} × ${question.dollars:,}: ${most * question.dollars:,} at most as "
+            f"reported, {ARITHMETIC}; ${gated * question.dollars:,} through the gate",
+            _IN,
+        )
+    else:
+        yield from _folded(
+            f"{words.the_class}: {most:,} at most as reported; {gated:,} through the gate", _IN
+        )
+    if question.heads:
+        yield from _folded(f"Without a figure: {', '.join(question.heads)}", _IN)
+    for day in days:
         yield from _refused(day)
+
+
+def _small(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _refused(day: Day) -> Iterator[str]:
@@ -128,23 +159,21 @@ def _refused(day: Day) -> Iterator[str]:
     yield ""
     yield f"F  {day_of(day.at)}: the same programme is put forward, in the order reported"
     for each in day.tries:
-        yield f"   {each.what}: refused{f' [{each.requirement}]' if each.requirement else ''}"
+        requirement = f" [{each.requirement}]" if each.requirement else ""
+        yield from _folded(f"{each.what}: refused{requirement}", _IN)
         yield from _folded(each.refusal)
-    broken: dict[str, str] = {}
-    for finding in day.findings:
-        for requirement in filter(None, finding.requirement.split(", ")):
-            broken.setdefault(requirement, f"{finding.file.rsplit('/', 1)[-1]}:{finding.line}")
+    broken = day.broken()
+    places = [f"{requirement} ({place})" for requirement, place in broken.items()]
     yield f"   letterlock policy check: {len(day.findings)} findings, against"
-    ordered = sorted(broken, key=lambda r: int(r[1:]))
-    yield from _folded(", ".join(f"{r} ({broken[r]})" for r in ordered))
+    yield from _folded(", ".join(places))
 
 
-def _folded(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH - 5, initial_indent="     ", subsequent_indent="     ")
+def _folded(text: str, indent: str = "     ") -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
 
 
 def _next(result: Result) -> Iterator[str]:
-    yield "D  Try next"
+    yield "Try next"
     for words in result.act_one.commands(result.out):
         yield from _wrapped(words)
     yield f"   and open {result.report} in a browser"

@@ -1,7 +1,8 @@
 """The case of 2024, replayed on a synthetic network: a world, its acts, and a report of them.
 
-A demo's folder holds world/ (who and what was drawn), workspace/ (a simulated one), baseline/ (the
-plain export), mapping.toml and report.html. What it shows and does not show: docs/case.md.
+A demo's folder holds world/ (who and what was drawn), workspace/ (a simulated one, as it stood on
+the first act's day), workspace-later/ (the same after the second act), baseline/ (the plain
+export), mapping.toml and report.html. What it shows and does not show: docs/case.md.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from letterlock.sources.folder import policy_files
 
 MARK: Final = ".letterlock-demo"
 REPORT: Final = "report.html"
-OURS: Final = frozenset({MARK, REPORT, MAPPING_NAME, "world", "workspace", "baseline"})
+LATER: Final = "workspace-later"
+OURS: Final = frozenset({MARK, REPORT, MAPPING_NAME, "world", "workspace", "baseline", LATER})
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,17 @@ def replay(
         act = act_one(world, network, document, gate, out, progress)
     finally:
         gate.close()
-    workspace = out / "workspace"
-    days = day_by_day(world, network, example, folders, workspace, progress)
+    days: tuple[Day, ...] = ()
+    if world.days:  # in a copy: the commands on the first screen ask as of the first act's day
+        later = shutil.copytree(out / "workspace", out / LATER, ignore=_releases)
+        days = day_by_day(world, network, example, folders, later, progress)
     result = Result(out, world, act, days)
     result.report.write_text(report.page(world, act, days), encoding="utf-8")
     return result
+
+
+def _releases(_folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if name == "releases"]
 
 
 def _named(step: Step) -> list[str]:

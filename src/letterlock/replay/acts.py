@@ -24,7 +24,7 @@ from letterlock.policy.document import Document
 from letterlock.release import manifest
 from letterlock.release.build import Progress
 from letterlock.release.verify import verify
-from letterlock.replay.world import DATA_CLASSES, MAPPING, MAPPING_NAME, Network, Step, World
+from letterlock.replay.world import MAPPING, MAPPING_NAME, Network, Step, World
 from letterlock.sources.mapping import read_mapping
 
 ARITHMETIC: Final = "arithmetic of an allegation"
@@ -221,7 +221,7 @@ def act_one(  # noqa: PLR0913, PLR0917 - the world, where it was acted out, and 
     )
     mapping = read_mapping(MAPPING.encode(), MAPPING_NAME)
     checked = gate.check(baseline, mapping, question.purpose, question.recipient)
-    sent, received = columns.premium_in(exported)
+    sent, received = columns.class_in(exported)
 
     built = gate.build(question.purpose, question.recipient, progress=progress)
     verify(built.folder)
@@ -248,7 +248,7 @@ def act_one(  # noqa: PLR0913, PLR0917 - the world, where it was acted out, and 
             outcome=gate.outcome_of(built),
             by_class=columns.by_class(released),
             members=int(built.record["members"]),
-            people=len(set().union(*columns.premium_in(released))),
+            people=len(set().union(*columns.class_in(released))),
         ),
         others=tuple(others),
         yields=tuple(columns.yields(exported, released)),
@@ -274,7 +274,9 @@ class Columns:
         who = self._numbers(refused.column("subject"))
         np.minimum.at(self.switched_off, who, _times(refused, "time"))
         self.created_at = _times(self.items, "created_at")
-        self.counted = self.created_at < world.question.before
+        asked = world.question
+        self.counted = (asked.since <= self.created_at) & (self.created_at < asked.before)
+        self.of_regions = np.isin(self.region, asked.regions or np.unique(self.region))
 
     def _numbers(self, ids: pa.ChunkedArray) -> Ints:
         """Return each id's place among the members; -1 for whoever is none."""
@@ -288,36 +290,38 @@ class Columns:
 
     def exported_on(self, step: Step) -> Bools:
         """Return what it would hold on a day, with what was reported of that day."""
-        left_out = np.isin(self.region, [*step.left_out, NOT_KNOWN])
+        left_out = np.isin(self.region, step.left_out)
         of_author = ~(left_out | (self.switched_off <= step.at))
         classes = self.items.column("data_class").to_numpy()
-        covered = np.isin(classes, step.covers or DATA_CLASSES)
+        covered = np.isin(classes, step.covers or [each.id for each in self.world.classes])
         return np.asarray(of_author[self.author] & covered & (self.created_at <= step.at) & step.on)
 
     def by_class(self, chosen: Bools) -> dict[str, int]:
         """Count the chosen items of each data class."""
         classes = self.items.column("data_class").to_numpy()[chosen]
-        return {name: int((classes == name).sum()) for name in DATA_CLASSES}
+        return {each.id: int((classes == each.id).sum()) for each in self.world.classes}
 
-    def premium_in(self, chosen: Bools) -> tuple[set[int], set[int]]:
-        """Return the Premium members who sent, and who received, a chosen message of the class.
+    def class_in(self, chosen: Bools) -> tuple[set[int], set[int]]:
+        """Return who of the complaint's class made, and who received, a chosen item that it counts.
 
-        Premium: when the message was sent.
+        Whoever holds its contract, if it names one: when the item was made.
         """
         messages = self.items.column("data_class").to_numpy() == self.world.question.messages
-        rows = self.items.filter(pa.array(chosen & messages))
-        lists = rows.column("recipients").combine_chunks()
-        lengths = np.asarray(pc.list_value_length(lists), np.int64)
-        sent_at = _times(rows, "created_at")
-        senders = self._numbers(rows.column("author"))
-        recipients = self._numbers(lists.flatten())
-        return self._premium(senders, sent_at), self._premium(
-            recipients, np.repeat(sent_at, lengths)
-        )
+        rows = self.items.filter(pa.array(chosen & messages & self.counted))
+        made_at = _times(rows, "created_at")
+        received: set[int] = set()
+        for name in ("recipients", "members"):
+            lists = rows.column(name).combine_chunks()
+            lengths = np.asarray(pc.list_value_length(lists), np.int64)
+            people = self._numbers(lists.flatten())
+            received |= self._of_class(people, np.repeat(made_at, lengths))
+        return self._of_class(self._numbers(rows.column("author")), made_at), received
 
-    def _premium(self, people: Ints, at: Ints) -> set[int]:
-        start, end = self.premium
-        held = (people >= 0) & (start[people] <= at) & (at < end[people])
+    def _of_class(self, people: Ints, at: Ints) -> set[int]:
+        held = (people >= 0) & self.of_regions[people]
+        if self.world.question.contract:
+            start, end = self.premium
+            held &= (start[people] <= at) & (at < end[people])
         return set(people[held].tolist())
 
     def inside(self, chosen: Bools) -> Bools:

@@ -6,6 +6,7 @@ network tries what was reported, publishes in the right order, and sets a hold w
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from letterlock.domain import Reason, RecipientClass, Time, text_of
+from letterlock.domain import BEGINNING, END, Reason, RecipientClass, Time, text_of
 from letterlock.errors import LetterlockError
 from letterlock.gate import Gate
 from letterlock.gate.releases import outcome_of
@@ -62,6 +63,15 @@ class Day:
     passed: tuple[Passed, ...]
     tries: tuple[Try, ...] = ()
     findings: tuple[Finding, ...] = ()
+
+    def broken(self) -> dict[str, str]:
+        """Return each requirement that what was tried breaks, and where it does so first."""
+        found: dict[str, str] = {}
+        for finding in self.findings:
+            place = f"{finding.file.rsplit('/', 1)[-1]}:{finding.line}"
+            for requirement in filter(None, finding.requirement.split(", ")):
+                found.setdefault(requirement, place)
+        return dict(sorted(found.items(), key=lambda pair: int(pair[0][1:])))
 
     def record(self) -> dict[str, Any]:
         """Return the day as JSON."""
@@ -140,7 +150,7 @@ def _day(  # noqa: PLR0913, PLR0917 - a day, and all that it takes
     if step.hold:
         gate.record([Draft("hold.set", _hold(world, step))])
     exported = columns.exported_on(step)
-    sent, received = columns.premium_in(exported & columns.counted)
+    sent, received = columns.class_in(exported)
     return Day(
         step.at, step.title, int(exported.sum()), int(columns.inside(exported).sum()),
         len(sent | received),
@@ -159,7 +169,7 @@ def _passed(gate: Gate, world: World, recipient: str, columns: Columns, at: Time
     outcome, kind = outcome_of(*judged), judged[0].recipient.recipient_class
     goes = np.concatenate(judged[2].codes[0]) == ALLOW
     outside = kind is not RecipientClass.CONTROLLER
-    sent, received = columns.premium_in(goes & columns.counted & outside)
+    sent, received = columns.class_in(goes & outside)
     to_come = int((columns.created_at > as_of).sum())
     withheld = dict(outcome.withheld)
     withheld[Reason.UNEVALUABLE] = withheld.get(Reason.UNEVALUABLE, 0) - to_come
@@ -171,18 +181,25 @@ def _passed(gate: Gate, world: World, recipient: str, columns: Columns, at: Time
 
 def _hold(world: World, step: Step) -> dict[str, Any]:
     (region,) = [r for r in world.regions if r.name == step.hold]
-    clause = {
+    clause: dict[str, Any] = {
         "id": "suspended", "level": "never",
         "purposes": [world.question.purpose], "jurisdictions": sorted(region.places),
     }  # fmt: skip
-    return {"hold": f"suspended-{min(region.places).lower()}", "clauses": [clause]}
+    clause |= {"from": step.made_from} if step.made_from > BEGINNING else {}
+    clause |= {"to": step.made_before} if step.made_before < END else {}
+    body = {"hold": f"suspended-{min(region.places).lower()}", "clauses": [clause]}
+    return body | ({"lock": True} if step.lock else {})
 
 
 def _tried(gate: Gate, world: World, files: Mapping[str, bytes], place: str) -> list[Try]:
     """Put a policy forward in the order reported, and say what stopped each step."""
     found = []
     for what, requirement, act in (
-        ("introduce the setting before any policy describes it", "R1", lambda: _introduce(gate)),
+        (
+            "introduce the setting before any policy describes it",
+            "R1",
+            lambda: _introduce(gate, world, files),
+        ),
         ("publish the policy as it stands", "", lambda: publish(gate, world, files, place)),
     ):
         try:
@@ -194,5 +211,7 @@ def _tried(gate: Gate, world: World, files: Mapping[str, bytes], place: str) -> 
     return found
 
 
-def _introduce(gate: Gate) -> None:
-    gate.record([Draft("setting.introduced", {"setting": "a-new-one", "version": "not-yet"})])
+def _introduce(gate: Gate, world: World, files: Mapping[str, bytes]) -> None:
+    version = tomllib.loads(files["policy.toml"].decode())["version"]
+    body = {"setting": world.question.setting, "version": version}
+    gate.record([Draft("setting.introduced", body)])

@@ -10,18 +10,19 @@ import base64
 import hashlib
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from letterlock.domain import DAY, REASON_TEXT, RecipientClass
+from letterlock.domain import DAY, REASON_TEXT, Reason, RecipientClass
 from letterlock.errors import UsageError
 from letterlock.gate import Outcome
 from letterlock.replay.acts import ARITHMETIC, ActOne, Blocked, day_of
 from letterlock.replay.days import Day
-from letterlock.replay.world import GROUP, INMAIL, POST, PROFILE, World
+from letterlock.replay.world import World
 
 if TYPE_CHECKING:
     import altair as alt
@@ -31,15 +32,9 @@ INK: Final = "#1c2326"
 GREY: Final = "#7d868a"
 RULE: Final = "#d5dadc"
 FONT: Final = "Liberation Sans, Arial, Helvetica, sans-serif"
-CLASS_NAMES: Final = {
-    INMAIL: "InMail",
-    GROUP: "Group messages",
-    POST: "Public posts",
-    PROFILE: "Profiles",
-}
 SHAPES: Final = {"fact": "circle", "allegation": "diamond", "fiction": "square"}
 RECIPIENT_KINDS: Final = {
-    RecipientClass.CONTROLLER: "the network itself",
+    RecipientClass.CONTROLLER: "the {made_up} itself",
     RecipientClass.AFFILIATE: "an affiliate",
     RecipientClass.THIRD_PARTY: "a third party",
 }
@@ -77,6 +72,9 @@ thead th {{ color: #4d575b; font-size: .875rem; vertical-align: bottom;
   border-bottom: 1px solid {GREY}; }}
 .n {{ text-align: right; white-space: nowrap; }}
 .when {{ white-space: nowrap; }}
+thead .narrow {{ white-space: normal; }}
+thead .text {{ min-width: 11rem; }}
+.headline .narrow {{ width: 12rem; }}
 td:last-child, th:last-child {{ padding-right: 0; }}
 .headline {{ font-size: 1rem; }}
 .headline td {{ font-size: 1.375rem; line-height: 1.2; font-weight: 600; padding-top: .625rem; }}
@@ -122,17 +120,18 @@ def require() -> None:
 
 def page(world: World, act: ActOne, days: Sequence[Day] = ()) -> str:
     """Write the report of both acts as one page of HTML."""
+    words = world.words
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    title = f"The case of 2024, replayed on {world.name}, a made-up network"
+    title = f"{_capital(words.case)}, replayed on {world.name}, a made-up {words.made_up}"
     sections = [
         _headline(world, act),
         _timeline(world),
-        _withheld(act),
-        _classes(act),
-        _explained(act),
+        _withheld(world, act),
+        _classes(world, act),
+        *([_explained(world, act)] if world.question.contract else []),
         _regions(world, act),
-        *([_days(world, days), _refusals(days)] if days else []),
+        *([_days(world, days), _refusals(world, days)] if days else []),
         _limits(world),
         _check(act),
     ]
@@ -165,52 +164,52 @@ allegations are dated as in <code>docs/case.md</code>.</p>
 # ── sections ────────────────────────────────────────────────────────────────────────────────
 
 
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _header(world: World, act: ActOne) -> str:
+    words = world.words
     return f"""<header>
-<p class="over">Letterlock · the case of 2024, act one</p>
-<h1>One day in September, twice</h1>
-<p class="lede">In January 2025 a complaint alleged that private messages of Premium customers had
-been disclosed to third parties for AI training before 18 September 2024. Nine days later it was
-withdrawn. This page acts out the day before that date on {escape(world.name)}, a made-up network
-of {world.members:,} people: once as the complaint alleges the programme, and once through the
-gate.</p>
-<p class="note"><strong>Alleged, then withdrawn.</strong> LinkedIn said: “We never did that.”
-The plaintiff’s counsel said that the company had shown evidence that the messages were not used.
-Every figure here is about people who do not exist, and says nothing about what LinkedIn did.</p>
-<p>Asked about: {day_of(act.asked)}, {escape(_recipient(act.gated.outcome))}, to
+<p class="over">Letterlock · {escape(words.case)}</p>
+<h1>{escape(words.heading)}</h1>
+<p class="lede">{escape(words.lede)} on {escape(world.name)}, a made-up {escape(words.made_up)} of
+{world.members:,} people: once {escape(words.told)}, and once through the gate.</p>
+<p class="note"><strong>{escape(words.stands)}</strong> {escape(words.denied)}
+Every figure here is about people who do not exist, and says nothing about what {escape(words.who)}
+did.</p>
+<p>Asked about: {day_of(act.asked)}, {escape(_recipient(world, act.gated.outcome))}, to
 {escape(act.what_for)}. The setting is called “{escape(act.setting)}”.</p>
 </header>"""
 
 
 def _headline(world: World, act: ActOne) -> str:
-    alleged, gated = act.alleged, act.gated
-    each = f"${alleged.dollars_each:,}"
+    alleged, gated, words = act.alleged, act.gated, world.words
+    outcome, counted = gated.outcome, world.question.messages
     rows = [
         (
-            "Items that reach the third party",
+            f"Items that reach {_the(outcome)}",
             f"of {act.total:,}",
             f"{alleged.exported:,}",
             f"{gated.outcome.released:,}",
         ),
         (
-            "InMail among them",
-            f"of {act.items[world.question.messages]:,}",
-            f"{alleged.by_class[world.question.messages]:,}",
-            f"{gated.by_class[world.question.messages]:,}",
+            f"{_capital(words.counted)} among them",
+            f"of {act.items[counted]:,}",
+            f"{alleged.by_class[counted]:,}",
+            f"{gated.by_class[counted]:,}",
         ),
         (
-            "Premium customers who sent or received it",
-            "Premium when it was sent",
+            words.people,
+            words.people_note,
             f"{alleged.people:,}",
             f"{gated.people:,}",
         ),
-        (
-            f"× {each} for each of them",
-            ARITHMETIC,
-            f"${alleged.dollars:,}",
-            f"${gated.people * alleged.dollars_each:,}",
-        ),
     ]
+    if alleged.dollars_each:
+        left, right = alleged.dollars, gated.people * alleged.dollars_each
+        each = f"× ${alleged.dollars_each:,} for each of them"
+        rows.append((each, ARITHMETIC, f"${left:,}", f"${right:,}"))
     cells = "\n".join(
         f'<tr><th scope="row">{escape(name)}<br><small>{escape(note)}</small></th>'
         f'<td class="n">{left}</td><td class="n gate">{right}</td></tr>'
@@ -218,26 +217,40 @@ def _headline(world: World, act: ActOne) -> str:
     )
     share = 100 * alleged.wrong / max(alleged.exported, 1)
     return f"""<section aria-labelledby="numbers">
-<h2 id="numbers">The same day, as alleged and through the gate</h2>
+<h2 id="numbers">The same day, {escape(words.short)} and through the gate</h2>
 <div class="wide" tabindex="0" role="region" aria-label="Table: the same day, twice">
 <table class="headline">
-<caption>{day_of(act.asked)}: what {escape(act.gated.outcome.recipient.name)}, a third party, would
+<caption>{day_of(act.asked)}: what {escape(_recipient(world, outcome))}, would
 be given</caption>
 <thead><tr><th scope="col"><span>On {escape(world.name)}’s made-up people</span></th>
-<th scope="col" class="n">as the complaint alleges<br>the programme</th>
+<th scope="col" class="n narrow">{escape(words.told)}</th>
 <th scope="col" class="n">through<br>the gate</th></tr></thead>
 <tbody>
 {cells}
 </tbody></table></div>
-<p><strong>As alleged:</strong> the setting is on unless a member switches it off, and authors in
-{len(act.regions_excluded)} regions are left out: {escape(", ".join(act.regions_excluded))}.
-The rest is written as a plain export. That looks at the author alone, so {alleged.bystanders:,}
-people of those regions are in it all the same, as somebody’s recipient or fellow member.</p>
+<p><strong>{escape(_capital(words.short))}:</strong> {_as_told(act)}</p>
 <p><strong>Through the gate:</strong> nothing goes unless everyone in it said yes, was of known and
 sufficient age, lives where it is allowed and is bound by no contract against it. Asked about the
 plain export, the gate would have kept back {alleged.wrong:,} of its {alleged.exported:,} rows
 ({share:.1f} %).</p>
 </section>"""
+
+
+def _the(outcome: Outcome) -> str:
+    """Name a recipient by its class, as in: the third party."""
+    return f"the {outcome.recipient.recipient_class.value.replace('_', ' ')}"
+
+
+def _as_told(act: ActOne) -> str:
+    if not act.regions_excluded:
+        return (
+            "the setting is on unless a member switches it off. What everybody else made is "
+            "written as a plain export, which looks at the author alone."
+        )
+    return f"""the setting is on unless a member switches it off, and authors in
+{len(act.regions_excluded)} regions are left out: {escape(", ".join(act.regions_excluded))}.
+The rest is written as a plain export. That looks at the author alone, so {act.alleged.bystanders:,}
+people of those regions are in it all the same, as somebody’s recipient or fellow member."""
 
 
 def _timeline(world: World) -> str:
@@ -250,17 +263,19 @@ def _timeline(world: World) -> str:
         for m in moments
     ]
     table = _table(
-        "Facts and allegations are the case’s, the fiction is Northmail’s",
+        f"Facts and allegations are the case’s, the fiction is {world.name}’s",
         [("When", "when"), ("Kind", ""), ("Entry", "")],
         rows,
     )
     figure = _figure(
-        "timeline", "Two calendars: the case, and a network that asks first", _draw_timeline(world)
+        "timeline",
+        f"Two calendars: the case, and a {world.words.made_up} that asks first",
+        _draw_timeline(world),
     )
     return f"""<section aria-labelledby="time">
 <h2 id="time">Time line</h2>
-<p>A circle is a fact of the case, a diamond an allegation, a square Northmail’s fiction. The dashed
-line is 18 September 2024, the day before which the complaint counts.</p>
+<p>A circle is a fact of the case, a diamond an allegation, a square {escape(world.name)}’s fiction.
+The dashed line is {escape(world.words.cut)}.</p>
 {figure}
 {table}
 </section>"""
@@ -270,7 +285,7 @@ def _more(text: str) -> str:
     return f"<br><small>{escape(text)}</small>" if text else ""
 
 
-def _withheld(act: ActOne) -> str:
+def _withheld(world: World, act: ActOne) -> str:
     outcome = act.gated.outcome
     share = 100 / max(outcome.items, 1)
     stayed = sorted(outcome.withheld.items(), key=lambda kv: (-kv[1], kv[0]))
@@ -290,7 +305,7 @@ def _withheld(act: ActOne) -> str:
 {kept:,} stayed. An item may have several reasons to stay; the first that applies is counted.</p>
 {figure}
 {_table("Every item has exactly one answer", head, rows)}
-{_others(act)}
+{_others(world, act)}
 </section>"""
 
 
@@ -302,53 +317,55 @@ def _row(name: str, code: str, count: int, share: float) -> str:
     )
 
 
-def _others(act: ActOne) -> str:
+def _others(world: World, act: ActOne) -> str:
     rows = [
         f'<th scope="row">{escape(o.recipient.name)}</th>'
-        f"<td>{escape(RECIPIENT_KINDS[o.recipient.recipient_class])}</td>"
+        f"<td>{escape(_kind(world, o.recipient.recipient_class))}</td>"
         f'<td class="n">{o.released:,}</td>'
         f'<td class="n">{100 * o.released / max(o.items, 1):.1f} %</td>'
         for o in (act.gated.outcome, *act.others)
     ]
     head = [("Recipient", ""), ("Who that is", ""), ("Items", "n"), ("Share", "n")]
-    return f"""<p>Each recipient is asked about by name: a yes to one is none to another, and the
-Premium contract promises confidentiality towards affiliates and third parties alike.</p>
+    promise = f", {world.words.promise}" if world.words.promise else ""
+    return f"""<p>Each recipient is asked about by name: a yes to one is none to
+another{escape(promise)}.</p>
 {_table("The same question for every recipient", head, rows)}"""
 
 
-def _classes(act: ActOne) -> str:
-    rows, bars = [], []
-    for name, count in act.items.items():
-        alleged, gated = act.alleged.by_class[name], act.gated.by_class[name]
+def _classes(world: World, act: ActOne) -> str:
+    rows, bars, told = [], [], world.words.short
+    for each in world.classes:
+        count = act.items[each.id]
+        alleged, gated = act.alleged.by_class[each.id], act.gated.by_class[each.id]
         rows.append(
-            f'<th scope="row">{CLASS_NAMES[name]}<br><small><code>{name}</code></small></th>'
-            f'<td class="n">{count:,}</td><td class="n">{alleged:,}</td>'
+            f'<th scope="row">{escape(each.name)}<br><small><code>{escape(each.id)}</code></small>'
+            f'</th><td class="n">{count:,}</td><td class="n">{alleged:,}</td>'
             f'<td class="n">{gated:,}</td>'
         )
-        bars += [(CLASS_NAMES[name], "as alleged", alleged)]
-        bars += [(CLASS_NAMES[name], "through the gate", gated)]
-    head = [("Data class", ""), ("Items", "n"), ("As alleged", "n"), ("Through the gate", "n")]
-    figure = _figure("classes", "Items that reach the third party, by class", _draw_classes(bars))
+        bars += [(each.name, told, alleged), (each.name, "through the gate", gated)]
+    head = [("Data class", ""), ("Items", "n"), (_capital(told), "n"), ("Through the gate", "n")]
+    caption = f"Items that reach {_the(act.gated.outcome)}, by class"
+    figure = _figure("classes", caption, _draw_bars(bars))
     return f"""<section aria-labelledby="classes">
 <h2 id="classes">By class of data</h2>
-<p>The more people take part in something, the less of it goes: an InMail needs an explicit yes from
-both sides and no contract against it, a group message a yes from every member of the group.</p>
+<p>The more people take part in something, the less of it goes: {escape(world.words.several)}.</p>
 {figure}
-{_table("As alleged, and through the gate", head, rows)}
+{_table(f"{_capital(told)}, and through the gate", head, rows)}
 </section>"""
 
 
-def _explained(act: ActOne) -> str:
+def _explained(world: World, act: ActOne) -> str:
+    one = f"One {escape(world.words.counted)}"
     if act.blocked is None:
-        return """<section aria-labelledby="one">
-<h2 id="one">One InMail, explained</h2>
-<p>In this small world there is no InMail that its sender allowed and its recipient’s contract
-blocks.</p>
+        return f"""<section aria-labelledby="one">
+<h2 id="one">{one}, explained</h2>
+<p>In this small world there is no {escape(world.words.counted)} that its sender allowed and its
+recipient’s contract blocks.</p>
 </section>"""
     blocked = act.blocked
     parts = "\n".join(_side(blocked, n) for n in range(len(blocked.sides)))
     return f"""<section aria-labelledby="one">
-<h2 id="one">One InMail, explained</h2>
+<h2 id="one">{one}, explained</h2>
 <p><code>{escape(blocked.item)}</code>, sent {day_of(blocked.made)}:</p>
 <blockquote><p>{escape(blocked.text)}</p></blockquote>
 <p>Its author allowed it. It stays all the same: <code>{escape(blocked.reason)}</code>, by its
@@ -380,25 +397,33 @@ def _regions(world: World, act: ActOne) -> str:
         for y in act.yields
     ]
     head = [
-        ("Region", ""), ("Items", "n"), ("As alleged", "n"), ("Released", "n"), ("Share", "n"),
+        ("Region", ""), ("Items", "n"), (_capital(world.words.short), "n"), ("Released", "n"),
+        ("Share", "n"),
         ("People", "n"), ("In the release", "n"), ("Share", "n"),
     ]  # fmt: skip
     figure = _figure("yield", "What of each region’s items and people went", _draw_yield(act))
     caption = "Items by the region of their author; people by their own"
+    left_out = ""
+    if act.regions_excluded:
+        left_out = (
+            f"{escape(world.name)} leaves out the regions on the list at the time of the "
+            "complaint, for everyone who takes part and not for authors alone. "
+        )
+    unknown = f"A region that is not known is left out{' too' if left_out else ''}."
     return f"""<section aria-labelledby="where">
 <h2 id="where">Yield by jurisdiction</h2>
-<p>{escape(world.name)} leaves out the regions on the list at the time of the complaint, for
-everyone who takes part and not for authors alone. A region that is not known is left out too.</p>
+<p>{left_out}{unknown}</p>
 {figure}
 {_table(caption, head, rows)}
 </section>"""
 
 
 def _days(world: World, days: Sequence[Day]) -> str:
-    kinds = [RECIPIENT_KINDS[RecipientClass(p.kind)] for p in days[0].passed]
+    words, third = world.words, _kind_of(days[0].passed[0].kind)
+    kinds = [_kind(world, RecipientClass(p.kind)) for p in days[0].passed]
     rows = [
-        f'<th scope="row"><span class="when">{day_of(d.at)}</span><br>{escape(d.title)}</th>'
-        f'<td class="n">{d.exported:,}</td><td class="n">{d.disclosed:,}</td>'
+        f'<th scope="row"><span class="when">{day_of(d.at)}</span><br><small>{escape(d.title)}'
+        f'</small></th><td class="n">{d.exported:,}</td><td class="n">{d.disclosed:,}</td>'
         f'<td class="n">{d.people:,}</td>'
         + "".join(
             f'<td class="n">{p.released:,}<br><small>{p.people:,} people</small></td>'
@@ -407,44 +432,74 @@ def _days(world: World, days: Sequence[Day]) -> str:
         for d in days
     ]
     head = [
-        ("Day", ""), ("Items, as reported", "n"), ("Their people", "n"), ("The class", "n"),
-        *((f"Through the gate: {kind}", "n") for kind in kinds),
+        ("Day", "text"), ("Items, as reported", "n narrow"), ("Their people", "n narrow"),
+        (words.the_class, "n narrow"),
+        *((f"Through the gate: {kind}", "n narrow") for kind in kinds),
     ]  # fmt: skip
-    stayed = [
-        f'<th scope="row">{day_of(d.at)}</th><td>'
-        + ", ".join(
-            f"{escape(reason.name.lower())} {count:,}"
-            for reason, count in sorted(d.passed[0].withheld.items(), key=lambda kv: -kv[1])
-        )
-        + "</td>"
+    bars = [
+        (day_of(d.at), how, count)
         for d in days
+        for how, count in (
+            ("as reported", d.exported),
+            ("through the gate", d.passed[0].released),
+        )
     ]
-    dollars, most = world.question.dollars, max(d.people for d in days)
-    gated = max(p.of_class for d in days for p in d.passed)
-    figure = f"{most:,} × ${dollars:,} = ${most * dollars:,}"
-    other = f"{gated:,} × ${dollars:,} = ${gated * dollars:,}"
-    caption = "Held back from the third party, by the first reason"
-    heads = "".join(f"<li>{escape(each)}</li>" for each in world.question.heads)
+    caption = f"Items that reach the {third}, day by day"
+    figure = _figure("days-chart", caption, _draw_bars(bars))
     return f"""<section aria-labelledby="days">
 <h2 id="days">Day by day, twice</h2>
 <p>As the programme was reported on each day, written as a plain export; and what the gate would let
-go on that day. “The class” counts the complaint’s class in that export: customers with the paid
-contract who sent or received a message of its kind before its last day.</p>
+go on that day. “{escape(words.the_class)}” counts {escape(words.class_text)}. Nothing is made after
+{day_of(world.dates.asked)} here: later days ask about the same items.</p>
+{figure}
 {_table("As reported, and through the gate", head, rows)}
-<p>At most {figure}, {ARITHMETIC}; the same customers in what the gate would let go outside the
-company: {other}. What the complaint puts no figure on:</p>
-<ul>{heads}</ul>
-{_table(caption, [("Day", ""), ("Items", "")], stayed)}
+{_sum(world, days)}
+{_stayed(days, third)}
 </section>"""
 
 
-def _refusals(days: Sequence[Day]) -> str:
+def _kind_of(kind: str) -> str:
+    return kind.replace("_", " ")
+
+
+def _sum(world: World, days: Sequence[Day]) -> str:
+    """Say what the class comes to, and what has no figure."""
+    dollars, most = world.question.dollars, max(d.people for d in days)
+    gated = max(p.of_class for d in days for p in d.passed)
+    heads = "".join(f"<li>{escape(each)}</li>" for each in world.question.heads)
+    listed = f"<p>What the complaint puts no figure on:</p>\n<ul>{heads}</ul>" if heads else ""
+    if not dollars:
+        return f"""<p>At most {most:,} people are counted as reported; in what the gate would let go
+outside the company, {gated:,}.</p>
+{listed}"""
+    return f"""<p>At most {most:,} × ${dollars:,} = ${most * dollars:,}, {ARITHMETIC}; the same
+customers in what the gate would let go outside the company: {gated:,} × ${dollars:,} =
+${gated * dollars:,}.</p>
+{listed}"""
+
+
+def _stayed(days: Sequence[Day], third: str) -> str:
+    """Write what stayed on each day: a row a reason, a column a day."""
+    total: Counter[Reason] = Counter()
+    for day in days:
+        total.update(day.passed[0].withheld)
+    rows = [
+        f'<th scope="row">{escape(REASON_TEXT[reason])}<br><small><code>{reason.name.lower()}'
+        "</code></small></th>"
+        + "".join(f'<td class="n">{d.passed[0].withheld.get(reason, 0):,}</td>' for d in days)
+        for reason, _ in sorted(total.items(), key=lambda kv: (-kv[1], kv[0]))
+    ]
+    head = [("Reason", "text"), *((day_of(d.at), "n narrow") for d in days)]
+    return _table(f"Held back from the {third} each day, by the first reason", head, rows)
+
+
+def _refusals(world: World, days: Sequence[Day]) -> str:
     tried = [(day, each) for day in days for each in day.tries]
     findings = [f for day in days for f in day.findings]
     if not tried:
         return ""
     rows = [
-        f'<th scope="row">{day_of(day.at)}</th><td>{escape(each.what)}</td>'
+        f'<th scope="row" class="when">{day_of(day.at)}</th><td>{escape(each.what)}</td>'
         f"<td>{escape(each.refusal)}</td>"
         for day, each in tried
     ]
@@ -454,12 +509,14 @@ def _refusals(days: Sequence[Day]) -> str:
         f"<td>{escape(f.message)}</td><td>{escape(f.mend)}</td>"
         for f in findings
     ]
-    head = [("Requirement", ""), ("Where", ""), ("What is wrong", ""), ("How to mend it", "")]
+    head = [
+        ("Requirement", ""), ("Where", ""), ("What is wrong", "text"), ("How to mend it", "text"),
+    ]  # fmt: skip
     return f"""<section aria-labelledby="refused">
 <h2 id="refused">The order reported cannot be run</h2>
-<p>Somebody puts the programme forward as it was reported: a setting without a policy, on by
-default, an opt-out that does not reach past training. What stopped it:</p>
-{_table("What was tried", [("Day", ""), ("Step", ""), ("Refused", "")], rows)}
+<p>Somebody puts the programme forward as it was reported: {escape(world.words.tries)}. What stopped
+it:</p>
+{_table("What was tried", [("Day", "when"), ("Step", "text"), ("Refused", "text")], rows)}
 {_table("What letterlock policy check finds in it", head, listed)}
 </section>"""
 
@@ -473,19 +530,22 @@ def _share(part: int, whole: int) -> str:
 
 
 def _limits(world: World) -> str:
+    sum_of_it = ""
+    if world.question.dollars:
+        sum_of_it = (
+            f" People × ${world.question.dollars:,} is {ARITHMETIC}: it takes the complaint’s "
+            "class and its sum at their word."
+        )
     return f"""<section aria-labelledby="not">
 <h2 id="not">What this does not show</h2>
 <ul>
-<li>What LinkedIn did. What is established is a default-on setting, late disclosure and an opt-out
-that does not reach past training; the use of private messages was alleged, and the suit
-withdrawn.</li>
+<li>What {escape(world.words.who)} did. {escape(world.words.established)}</li>
 <li>What real people would choose. How many say yes, no or nothing is an assumption, written down in
 <code>world.toml</code>; with other shares, other figures come out.</li>
-<li>Anybody’s liability. People × ${world.question.dollars:,} is {ARITHMETIC}: it takes the
-complaint’s class and its sum at their word.</li>
-<li>What a network does outside the gate. Nothing that was alleged can happen through the gate; what
-goes around it, it does not see.</li>
-<li>That the ledger behind it is honest. A log that others witness is not part of this act.</li>
+<li>Anybody’s liability.{sum_of_it}</li>
+<li>What a {escape(world.words.made_up)} does outside the gate. Nothing that was alleged can happen
+through the gate; what goes around it, it does not see.</li>
+<li>That the ledger behind it is honest. A log that others witness is not part of it.</li>
 </ul>
 </section>"""
 
@@ -499,9 +559,12 @@ def _check(act: ActOne) -> str:
 </section>"""
 
 
-def _recipient(outcome: Outcome) -> str:
-    kind = RECIPIENT_KINDS[outcome.recipient.recipient_class]
-    return f"{outcome.recipient.name}, {kind}"
+def _recipient(world: World, outcome: Outcome) -> str:
+    return f"{outcome.recipient.name}, {_kind(world, outcome.recipient.recipient_class)}"
+
+
+def _kind(world: World, kind: RecipientClass) -> str:
+    return RECIPIENT_KINDS[kind].format(made_up=world.words.made_up)
 
 
 def _table(caption: str, head: Sequence[tuple[str, str]], rows: Iterable[str]) -> str:
@@ -629,18 +692,19 @@ def _draw_reasons(bars: Sequence[tuple[str, int, bool]]) -> Any:  # noqa: ANN401
     return _styled(alt.layer(drawn, labels).properties(width=330, height=24 * len(rows)))
 
 
-def _draw_classes(bars: Sequence[tuple[str, str, int]]) -> Any:  # noqa: ANN401 - as above
+def _draw_bars(bars: Sequence[tuple[str, str, int]]) -> Any:  # noqa: ANN401 - as above
+    """Draw two bars for each name, one above the other: as told, and through the gate."""
     import altair as alt  # noqa: PLC0415 - an extra
 
     rows = [
-        {"class": name, "how": how, "items": n, "label": f"{n:,} {how}"} for name, how, n in bars
+        {"name": name, "how": how, "items": n, "label": f"{n:,} {how}"} for name, how, n in bars
     ]
     order = list(dict.fromkeys(name for name, _, _ in bars))
-    ways = ["as alleged", "through the gate"]
+    ways = list(dict.fromkeys(how for _, how, _ in bars))
     top = max(n for _, _, n in bars)
     base = alt.Chart(_data(rows)).encode(
         x=alt.X("items:Q", title=None, axis=None, scale=alt.Scale(domain=[0, top * 1.3 or 1])),
-        y=alt.Y("class:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False)),
+        y=alt.Y("name:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False)),
         yOffset=alt.YOffset("how:N", sort=ways),
     )
     scale = alt.Scale(domain=ways, range=[GREY, ACCENT])

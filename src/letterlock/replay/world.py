@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from letterlock import approval
-from letterlock.domain import DAY, END, Time, micros, sha256, text_of, time_of
+from letterlock.domain import BEGINNING, DAY, END, Time, micros, sha256, text_of, time_of
 from letterlock.errors import InputError
 from letterlock.gate import Gate, Loaded
 from letterlock.gate.policies import publishable, to_sign
@@ -35,7 +35,6 @@ from letterlock.sources.records import Row
 
 FEWEST: Final = 100
 MOST: Final = 10_000_000
-SOURCE: Final = "northmail"
 MAPPING_NAME: Final = "mapping.toml"
 MAPPING: Final = """\
 [columns]
@@ -58,19 +57,15 @@ none = true
 """Which column of the items says what."""
 
 OPERATORS: Final = {"legal": "Mara Quill", "data": "Tomas Reed"}
-"""Who approves what changes Northmail's rules; made up, as everybody here."""
+"""Who approves what changes the rules; made up, as everybody here."""
 
-INMAIL: Final = "message.direct.inmail"
-GROUP: Final = "message.group"
-POST: Final = "post.public"
-PROFILE: Final = "profile"
-DATA_CLASSES: Final = (INMAIL, GROUP, POST, PROFILE)
-CATEGORIES: Final = ("employment", "pay", "intellectual_property")
-
-_TOPICS: Final = (
-    *("a job that is open", "what a post pays", "an invention not yet filed"),
-    *("the weather", "a conference", "a train that was late", "a recipe for bread"),
-)
+_SENSITIVE: Final = {
+    "employment": "a job that is open",
+    "pay": "what a post pays",
+    "intellectual_property": "an invention not yet filed",
+}
+"""What a sentence of a sensitive category is about."""
+_PLAIN: Final = ("the weather", "a conference", "a train that was late", "a recipe for bread")
 _TAILS: Final = ("in short", "at some length", "with thanks", "for next week", "once more")
 _HOUR: Final = 3_600_000_000
 _SECOND: Final = 1_000_000
@@ -79,6 +74,7 @@ _NIGHT: Final = 23 * _HOUR
 _GERMAN: Final = ("DE", "AT", "CH", "LI")
 
 Kind = Literal["fact", "allegation", "fiction"]
+Drawn = Literal["post", "profile", "message", "group"]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
@@ -87,17 +83,76 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked, and whom the complaint's class counts."""
+    """What is asked, and whom the complaint's class counts.
+
+    That is: everyone in an item of the class `messages` made from `since` to `before`; of those who
+    hold the `contract` and live in `regions`, where these are named. Without `dollars`, no sum.
+    """
 
     purpose: str
     recipient: str
     others: tuple[str, ...]
     setting: str
     messages: str
-    contract: str
-    dollars: int
+    contract: str = ""
+    dollars: int = 0
     heads: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    since: Time = BEGINNING
     before: Time = END
+
+
+@dataclass(frozen=True)
+class DataClass:
+    """A class of data: what one item is called, and all of them; and how they are drawn.
+
+    A post is by one person alone, as is a profile, of which everyone has one. A message goes from
+    whoever has the contract to anybody, or back; a group's goes to everyone in it. Whether a yes
+    to it is `explicit`, and names the `categories` for which it may be sensitive.
+    """
+
+    id: str
+    noun: str
+    name: str
+    drawn: Drawn
+    explicit: bool = False
+    categories: tuple[str, ...] = ()
+
+    def box(self) -> dict[str, Any]:
+        """Return what a yes to it says of it."""
+        found: dict[str, Any] = {"data_class": self.id}
+        found |= {"explicit": True} if self.explicit else {}
+        return found | ({"categories": list(self.categories)} if self.categories else {})
+
+
+@dataclass(frozen=True)
+class Words:
+    """What screen and report say of this case; the rest they say of every case alike."""
+
+    ids: str  # what members' ids begin with
+    made_up: str  # what the world is: a made-up …
+    case: str
+    heading: str
+    lede: str  # ends before the world's name
+    status: str  # of the allegation, on the screen
+    stands: str  # the same in the report: what is said first
+    denied: str  # and what follows
+    programme: str  # the heading of the screen's first part
+    told: str  # the same as the head of a column
+    short: str  # the same in a word or two
+    counted: str  # what is counted
+    people: str  # who is counted
+    people_line: str  # the same on the screen
+    people_note: str
+    the_class: str  # the same as the head of a column
+    class_text: str
+    cut: str  # what the time line's dashed line is
+    several: str  # why less goes of what has more people in it
+    tries: str  # what is put forward in the order reported
+    who: str  # whose doings are not shown
+    established: str
+    promise: str = ""  # what the contract promises
+    topics: tuple[str, ...] = _PLAIN
 
 
 @dataclass(frozen=True)
@@ -184,7 +239,8 @@ class Step:
 
     As reported: the setting is `on` by default, the regions in `left_out` are not covered, the data
     classes in `covers` are. Through the gate: the policy in the folder `tries` is put forward, that
-    in `publishes` is published and everybody notified, a hold is set on the region `hold`.
+    in `publishes` is published and everybody notified, a hold is set on the region `hold`: on what
+    was made in a span, if one is given, and for ever, if it is a `lock`.
     """
 
     at: Time
@@ -195,6 +251,9 @@ class Step:
     tries: str = ""
     publishes: str = ""
     hold: str = ""
+    lock: bool = False
+    made_from: Time = BEGINNING
+    made_before: Time = END
 
 
 @dataclass(frozen=True)
@@ -204,7 +263,9 @@ class World:
     name: str
     seed: int
     members: int
+    words: Words
     question: Question
+    classes: tuple[DataClass, ...]
     dates: Dates
     people: PeopleShares
     choices: ChoiceShares
@@ -229,6 +290,15 @@ def read(data: bytes, file: str, *, members: int | None = None) -> World:
         raise InputError(f"{file}: a share lies between 0 and 1, and yes and no within 1")
     if any(rate < 0 for rate in vars(world.items).values()) or world.items.same_region > 1:
         raise InputError(f"{file}: [items] takes no negative number, and same_region at most 1")
+    classes, question = {each.id: each for each in world.classes}, world.question
+    if question.messages not in classes or len(classes) < len(world.classes):
+        raise InputError(f"{file}: [[classes]] must hold {question.messages!r}, and each id once")
+    if unknown := {c for each in world.classes for c in each.categories} - set(_SENSITIVE):
+        raise InputError(f"{file}: categories are {', '.join(_SENSITIVE)}, not {min(unknown)!r}")
+    regions = {region.name for region in world.regions}
+    named = {*question.regions, *(n for day in world.days for n in (*day.left_out, day.hold) if n)}
+    if missing := named - regions:
+        raise InputError(f"{file}: there are no [[regions]] of the name {min(missing)!r}")
     weights = [share for region in world.regions for share in region.places.values()]
     if min(weights, default=0) <= 0:
         raise InputError(f"{file}: [[regions]] need places, each with a share above 0")
@@ -288,7 +358,10 @@ def _number(value: object) -> float | None:
 
 _TABLES: Final[Mapping[str, type]] = {
     kind.__name__: kind
-    for kind in (Question, Dates, PeopleShares, ChoiceShares, ItemRates, Region, Moment, Step)
+    for kind in (
+        *(Words, Question, DataClass, Dates, PeopleShares, ChoiceShares, ItemRates),
+        *(Region, Moment, Step),
+    )
 }
 _SCALARS: Final[Mapping[str, Callable[[object], Any]]] = {
     "str": lambda v: v if isinstance(v, str) else None,
@@ -297,6 +370,7 @@ _SCALARS: Final[Mapping[str, Callable[[object], Any]]] = {
     "float": _number,
     "Time": _moment,
     "Kind": lambda v: v if v in get_args(Kind) else None,
+    "Drawn": lambda v: v if v in get_args(Drawn) else None,
 }
 
 
@@ -370,7 +444,7 @@ def _draw_people(world: World, rng: np.random.Generator) -> _People:
     born[rng.random(n) < shares.birth_year_unknown] = 0
     width = len(str(n))
     return _People(
-        np.array([f"nm-{i:0{width}}" for i in range(1, n + 1)]), place, born, joined,
+        np.array([f"{world.words.ids}-{i:0{width}}" for i in range(1, n + 1)]), place, born, joined,
         np.where(premium, start, END), np.where(premium, end, END),
         np.where(new, joined, noticed), rng.random(n),
     )  # fmt: skip
@@ -436,6 +510,7 @@ def _draw_choices(
         for share in (shares.everything, shares.earlier, shares.affiliate, shares.third_party)
     )
     grants &= people.noticed <= acted  # nobody is asked before her notice (R1)
+    alone = [each for each in world.classes if each.drawn in {"post", "profile"}]
     rows: list[dict[str, Any]] = []
     for m in np.flatnonzero(grants | refuses).tolist():
         said = {"subject": str(people.id[m]), "time": int(acted[m]), "channel": "settings page"}
@@ -447,14 +522,12 @@ def _draw_choices(
         said |= {"act": "grant", "purpose": world.question.purpose}
         said["text"] = hashes["de" if german and "de" in hashes else "en"]
         ticked = {"controller": True, "affiliate": affiliate[m], "third_party": third[m]}
-        classes = DATA_CLASSES if everything[m] else (POST, PROFILE)
+        classes = world.classes if everything[m] else alone
         for recipient in document.settings[setting].recipients:
             if not ticked[document.recipients[recipient].recipient_class.value]:
                 continue
             for data_class in classes:
-                box: dict[str, Any] = {"data_class": data_class, "recipient": recipient}
-                if data_class.startswith("message."):
-                    box |= {"explicit": True, "categories": list(CATEGORIES)}
+                box = data_class.box() | {"recipient": recipient}
                 rows.append(said | box)
                 if earlier[m]:
                     rows.append(said | box | {"earlier": True, "from": world.dates.items})
@@ -487,31 +560,47 @@ def _keenest(people: _People, grants: Bools, share: float, rng: np.random.Genera
 class _Written:
     """Items of one class: author (n,), created_at (n,), others a list each, sensitive (n,)."""
 
-    data_class: str
+    data_class: DataClass
     author: Ints
     created_at: Ints
     others: list[list[str]]
-    category: Ints  # of CATEGORIES; -1: none
+    category: Ints  # of the class's categories; -1: none
 
 
 def _draw_items(world: World, people: _People, rng: np.random.Generator) -> pa.Table:
     """Draw what members write, in the order of time."""
-    size = len(people)
-    activity = rng.gamma(1.5, size=size)
-    authors = rng.choice(size, round(world.items.posts * size), p=activity / activity.sum())
-    everyone = np.arange(size)
+    ways = {
+        "post": _draw_posts, "profile": _draw_profiles,
+        "message": _draw_messages, "group": _draw_groups,
+    }  # fmt: skip
     written = [
-        _alone(POST, authors, world, people, rng),
-        _alone(PROFILE, everyone, world, people, rng),
-        _draw_inmail(world, people, rng),
-        _draw_groups(world, people, rng),
+        way(each, world, people, rng)
+        for drawn, way in ways.items()
+        for each in world.classes
+        if each.drawn == drawn
     ]
-    parts = pa.concat_tables([_texts(each, people, rng) for each in written])
+    parts = pa.concat_tables([_texts(each, world, people, rng) for each in written])
     return parts.sort_by([("created_at", "ascending"), ("item", "ascending")])
 
 
+def _draw_posts(
+    data_class: DataClass, world: World, people: _People, rng: np.random.Generator
+) -> _Written:
+    """Some post much, and most little."""
+    size = len(people)
+    activity = rng.gamma(1.5, size=size)
+    authors = rng.choice(size, round(world.items.posts * size), p=activity / activity.sum())
+    return _alone(data_class, authors, world, people, rng)
+
+
+def _draw_profiles(
+    data_class: DataClass, world: World, people: _People, rng: np.random.Generator
+) -> _Written:
+    return _alone(data_class, np.arange(len(people)), world, people, rng)
+
+
 def _alone(
-    data_class: str, authors: Ints, world: World, people: _People, rng: np.random.Generator
+    data_class: DataClass, authors: Ints, world: World, people: _People, rng: np.random.Generator
 ) -> _Written:
     """Return items that have an author and nobody else."""
     since = np.maximum(people.joined[authors] + _HOUR, world.dates.items)
@@ -526,8 +615,10 @@ def _between(first: Ints, last: Ints, rng: np.random.Generator) -> Ints:
     return np.asarray(found // _SECOND * _SECOND, np.int64)
 
 
-def _draw_inmail(world: World, people: _People, rng: np.random.Generator) -> _Written:
-    """Premium members write to anybody; whoever received an InMail may reply by InMail."""
+def _draw_messages(
+    data_class: DataClass, world: World, people: _People, rng: np.random.Generator
+) -> _Written:
+    """Whoever has the contract writes to anybody; whoever received a message may reply."""
     rates, dates, size = world.items, world.dates, len(people)
     premium = np.flatnonzero(people.premium_from < dates.asked)
     author = np.repeat(premium, rng.poisson(rates.inmail, len(premium)))
@@ -553,7 +644,8 @@ def _draw_inmail(world: World, people: _People, rng: np.random.Generator) -> _Wr
     )
     created_at = np.concatenate([created_at, replied[replies]])
     others = [[name] for name in people.id[recipient].tolist()]
-    return _Written(INMAIL, author, created_at, others, _sensitive(len(author), world, rng))
+    category = _sensitive(data_class, len(author), world, rng)
+    return _Written(data_class, author, created_at, others, category)
 
 
 def _region_of_place(world: World) -> Ints:
@@ -562,7 +654,9 @@ def _region_of_place(world: World) -> Ints:
     return np.array([*found, -1])
 
 
-def _draw_groups(world: World, people: _People, rng: np.random.Generator) -> _Written:
+def _draw_groups(
+    data_class: DataClass, world: World, people: _People, rng: np.random.Generator
+) -> _Written:
     """Groups are of people who live in one place and think alike, mostly."""
     rates, size = world.items, len(people)
     order = np.lexsort((people.leaning + rng.normal(0, 0.05, size), people.place))
@@ -587,45 +681,51 @@ def _draw_groups(world: World, people: _People, rng: np.random.Generator) -> _Wr
         created_at.append(_between(np.full(count, since), last, rng))
     authors = np.concatenate([np.array([], np.int64), *author])
     times = np.concatenate([np.array([], np.int64), *created_at])
-    return _Written(GROUP, authors, times, others, _sensitive(len(authors), world, rng))
+    category = _sensitive(data_class, len(authors), world, rng)
+    return _Written(data_class, authors, times, others, category)
 
 
-def _sensitive(count: int, world: World, rng: np.random.Generator) -> Ints:
-    category = rng.integers(0, len(CATEGORIES), count)
+def _sensitive(data_class: DataClass, count: int, world: World, rng: np.random.Generator) -> Ints:
+    if not data_class.categories:
+        return np.full(count, -1)
+    category = rng.integers(0, len(data_class.categories), count)
     return np.where(rng.random(count) < world.items.sensitive, category, -1)
 
 
-_NOUNS: Final = {INMAIL: "InMail", GROUP: "Group message", POST: "Post", PROFILE: "Profile"}
-
-
-def _texts(written: _Written, people: _People, rng: np.random.Generator) -> pa.Table:
+def _texts(written: _Written, world: World, people: _People, rng: np.random.Generator) -> pa.Table:
     """Number items of one class by their time, and write a synthetic sentence into each."""
-    count = len(written.author)
+    data_class, count = written.data_class, len(written.author)
     order = np.argsort(written.created_at, kind="stable")
     number = np.empty(count, np.int64)
     number[order] = np.arange(1, count + 1)
     digits = pa.array(number).cast(pa.string())
     padded = pc.utf8_lpad(digits, len(str(count)), "0")
-    prefix = _NOUNS[written.data_class].split()[0].lower()
-    plain = rng.integers(len(CATEGORIES), len(_TOPICS), count)
-    topic = pa.array(_TOPICS).take(np.where(written.category < 0, plain, written.category))
+    prefix = data_class.noun.split()[0].lower()
+    categories, topics = data_class.categories, world.words.topics
+    # The three sensitive topics are drawn past, whatever the class is sensitive for.
+    plain = rng.integers(len(_SENSITIVE), len(_SENSITIVE) + len(topics), count)
+    plain += len(categories) - len(_SENSITIVE)
+    about = pa.array([*(_SENSITIVE[category] for category in categories), *topics])
+    topic = about.take(np.where(written.category < 0, plain, written.category))
     tail = pa.array(_TAILS).take(rng.integers(0, len(_TAILS), count))
     text = pc.binary_join_element_wise(
-        *(_NOUNS[written.data_class] + " ", digits, ": a synthetic sentence about ", topic),
+        *(data_class.noun + " ", digits, ": a synthetic sentence about ", topic),
         *(", ", tail, ".", ""),
     )
     nobody = pa.array([[]] * count, pa.list_(pa.string()))
     others = pa.array(written.others, pa.list_(pa.string()))
     offsets = np.concatenate([[0], np.cumsum(written.category >= 0)]).astype(np.int32)
-    listed = pa.array(CATEGORIES).take(pa.array(written.category[written.category >= 0]))
+    listed = pa.array(categories, pa.string()).take(
+        pa.array(written.category[written.category >= 0])
+    )
     return pa.table(
         {
             "item": pc.binary_join_element_wise(prefix, padded, "-"),
-            "data_class": pa.array([written.data_class] * count, pa.string()),
+            "data_class": pa.array([data_class.id] * count, pa.string()),
             "created_at": _times(written.created_at),
             "author": pa.array(people.id[written.author].tolist(), pa.string()),
-            "recipients": others if written.data_class == INMAIL else nobody,
-            "members": others if written.data_class == GROUP else nobody,
+            "recipients": others if data_class.drawn == "message" else nobody,
+            "members": others if data_class.drawn == "group" else nobody,
             "sensitive": pa.ListArray.from_arrays(pa.array(offsets), listed),
             "text": text,
         }
@@ -663,7 +763,7 @@ def act_out(  # noqa: PLR0913, PLR0917 - a world, what was drawn of it, and wher
         progress("recording", done, len(calendar))
     gate = Gate(workspace, now=world.dates.asked)
     items, mapping = tables / "items.parquet", read_mapping(MAPPING.encode(), MAPPING_NAME)
-    gate.add_table(SOURCE, items, mapping, progress=progress)
+    gate.add_table(world.name.lower(), items, mapping, progress=progress)
     return gate
 
 
@@ -748,13 +848,15 @@ def _rows(rows: list[dict[str, Any]]) -> Iterator[Row]:
 
 def _registrations(rows: list[dict[str, Any]], world: World, noticed: list[str]) -> Iterator[Row]:
     """Yield members as they sign up: what is known of them then, and the notice they were shown."""
+    contract = world.question.contract
+    free = "free" if contract else None  # where the case had none, nobody has one
     for number, row in enumerate(rows, 1):
         premium = row["premium_from"] is not None and row["premium_from"] <= row["joined"]
         values = {
             "subject": row["member"],
             "jurisdiction": row["jurisdiction"],
             "birth_year": row["birth_year"],
-            "contract": world.question.contract if premium else "free",
+            "contract": contract if premium else free,
             "from": text_of(row["joined"]),
             "noticed": list(noticed),
         }
