@@ -302,7 +302,11 @@ def read(data: bytes, file: str, *, members: int | None = None) -> World:
     weights = [share for region in world.regions for share in region.places.values()]
     if min(weights, default=0) <= 0:
         raise InputError(f"{file}: [[regions]] need places, each with a share above 0")
-    dates = world.dates
+    _check_dates(world.dates, file)
+    return world
+
+
+def _check_dates(dates: Dates, file: str) -> None:
     order = (dates.ledger, dates.policy, dates.items, dates.setting, dates.asked)
     if list(order) != sorted(set(order)) or not (
         dates.policy < min(dates.notices) and max(*dates.notices, dates.late_notice) < dates.asked
@@ -310,7 +314,6 @@ def read(data: bytes, file: str, *, members: int | None = None) -> World:
         raise InputError(f"{file}: [dates] must follow one another, notices after the policy")
     if not min(dates.notices) + _MORNING < dates.setting:
         raise InputError(f"{file}: [dates] a setting is introduced after the first notices (R1)")
-    return world
 
 
 def _value(kind: str, value: object, where: str) -> Any:  # noqa: ANN401 - as `kind` says
