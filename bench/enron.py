@@ -53,6 +53,10 @@ version = "1"
 lead_days = 30
 window_days = 30
 
+[withdrawal]
+reaches = ["releases", "recipients", "models"]
+days = 30
+
 [recipients.acme]
 name = "Acme Inc."
 class = "controller"
@@ -308,9 +312,10 @@ class CommandLine:
     def __call__(self, name: str, *words: object, expect: int = 0, at: str = LATER) -> Any:
         """Run a command; returns what it printed as JSON, if it did."""
         command = [sys.executable, "-m", "letterlock", *map(str, words)]
-        if words[0] not in {"init", "verify"}:
+        alone = words[0] == "verify" or "draft" in words
+        if words[0] != "init" and not alone:
             command += ["--workspace", str(self.workspace)]
-        if words[0] not in {"source", "verify"}:
+        if words[0] != "source" and not alone:
             command += ["--now", at]
         with tempfile.NamedTemporaryFile() as taken:
             launch = [sys.executable, "-S", "-c", _LAUNCHER, taken.name, *command]
@@ -411,10 +416,13 @@ def measure(arguments: Any, folder: Path) -> dict[str, Any]:
 
 def _prepare(run: CommandLine, folder: Path, persons: list[str], granted: list[str]) -> str:
     """Make the workspace: policy, members, choices. Returns the text's hash."""
-    for name, text in (("policy.toml", POLICY), ("mapping.toml", MAPPING)):
-        (folder / name).write_text(text)
-    run("init", "init", run.workspace, "--simulated", at=BEGUN)
-    run("policy publish", "policy", "publish", folder / "policy.toml", at=BEGUN)
+    (folder / "mapping.toml").write_text(MAPPING)
+    (folder / "policy").mkdir()
+    (folder / "policy" / "policy.toml").write_text(POLICY)
+    run("policy draft", "policy", "draft", folder / "policy")
+    operators = [f"--operator={name}={folder / name}.key" for name in ("ash", "birch")]
+    published = "--policy", folder / "policy"
+    run("init", "init", run.workspace, "--simulated", *operators, *published, at=BEGUN)
     text: str = run("policy text", "policy", "text", "training", "--json", at=BEGUN)["sha256"]
     members = {
         "subject": persons,

@@ -37,6 +37,8 @@ from letterlock.domain import DAY, time_of
 from letterlock.gate import Gate
 from letterlock.gate.policies import publishable, to_sign
 from letterlock.ledger import Draft
+from letterlock.policy.document import read
+from letterlock.policy.draft import draft
 from letterlock.sources.mapping import Mapping
 from letterlock.store.sqlite import SqliteStore
 
@@ -72,6 +74,10 @@ POLICY: Final = """
 version = "{version}"
 lead_days = 30
 window_days = 30
+
+[withdrawal]
+reaches = ["releases", "recipients", "models"]
+days = 30
 
 [recipients.northmail]
 name = "Northmail Inc."
@@ -209,6 +215,8 @@ def ledger(work: Path, members: int, changed: int) -> Path:
         at = time_of(VERSIONS[version])
         with closing(Gate(folder, now=at)) as then:
             files = {"policy.toml": POLICY.format(version=version).encode()}
+            drafted = draft(read(files, "policy"), "en")
+            files |= {name: text.encode() for name, text in drafted.items()}
             signed = approval.sign_all(KEYS, to_sign(publishable(files, "policy")))
             then.publish(files, "policy", signed)
         for setting in SETTINGS:
