@@ -64,6 +64,8 @@ def register_operator(
     try:
         gate.register_operator(operator, name, key, signatures_of(signature or ()))
     except ApprovalError as error:  # only here is it seen what there is to approve: a new key
+        if signature:
+            raise
         body = shlex.quote(json.dumps({"operator": operator, "name": name, "key": key}))
         said = f"letterlock approve operator.registered {body}"
         raise ApprovalError(f"{error}, each with {said}") from error
