@@ -30,7 +30,7 @@ LINK = re.compile(r"\[[^\]]*\]\(<?([^)\s>]+)>?(?:\s[^)]*)?\)|^\[[^\]]+\]:\s+(\S+
 HEADING = re.compile(r"^#+\s+(.*?)\s*#*$", re.MULTILINE)
 
 REQUIREMENT_IDS = [f"R{n}" for n in range(1, 49)]
-STATUSES = {"met", "partly", "not yet"}
+STATUSES = {"met", "partly", "declared", "not yet"}
 
 MACHINE_PATH = re.compile(r"(?<![\w.~<>})\]-])/(?:home|mnt|opt|root|Users|work)/\w")
 PACKAGE_INDEX = re.compile(r"(?<!no-emit)(?<!no)-(?:extra-index-url|index-url|find-links)\b")

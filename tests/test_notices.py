@@ -676,7 +676,7 @@ def test_notices_from_the_command_line(run, tmp_path):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     code, said = run("notice", "import", path)
     assert code == 3
-    assert "1 deliveries recorded" in said
+    assert "1 delivery recorded" in said
     assert "row 2 (nobody): is not a registered member" in said
     for words, answer in (
         (("ann", "2"), "ann, version 2: objects\n"),

@@ -290,7 +290,8 @@ def verify(
         return
     show.OUT.print(f"release {found.release} holds", style="bold", markup=False)
     show.OUT.print(f"  {found.files} files have the hashes of the manifest")
-    show.OUT.print(f"  {found.rows:,} rows name {found.members:,} people, all of them in the table")
+    named = show.counted(found.members, "people")
+    show.OUT.print(f"  rows: {found.rows:,}; they name {named}, all of them in the table")
     if found.withheld_checked:
         show.OUT.print("  the withheld table (private) agrees with the manifest's counts")
     show.OUT.print("  not shown by this: that the ledger behind it was honest")

@@ -39,7 +39,9 @@ def notice_export(
             }
         )
         return
-    show.OUT.print(f"{found.members:,} members are to be sent version {version}", markup=False)
+    are = "is" if found.members == 1 else "are"
+    whom = show.counted(found.members, "members")
+    show.OUT.print(f"{whom} {are} to be sent version {version}", markup=False)
     for language, digest in sorted(found.texts.items()):
         show.OUT.print(f"  {out}/notice.{language}.txt  sha256 {digest}", markup=False)
 

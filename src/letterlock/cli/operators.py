@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,7 @@ from letterlock.cli.options import (
     signatures_of,
 )
 from letterlock.domain import Signature
-from letterlock.errors import UsageError
+from letterlock.errors import ApprovalError, UsageError
 
 
 def approve(
@@ -60,7 +61,14 @@ def register_operator(
 ) -> None:
     """Register an operator: two of them approve what changes the rules for everybody."""
     gate, key = gate_of(workspace, now), approval.public_key(new_key(key_file))
-    gate.register_operator(operator, name, key, signatures_of(signature or ()))
+    try:
+        gate.register_operator(operator, name, key, signatures_of(signature or ()))
+    except ApprovalError as error:  # only here is it seen what there is to approve: a new key
+        if signature:
+            raise
+        body = shlex.quote(json.dumps({"operator": operator, "name": name, "key": key}))
+        said = f"letterlock approve operator.registered {body}"
+        raise ApprovalError(f"{error}, each with {said}") from error
     show.OUT.print(f"registered operator {operator}: {name}, key {key}", markup=False)
 
 

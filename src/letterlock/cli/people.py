@@ -200,7 +200,10 @@ def export(
     workspace: Workspace = HERE,
     now: Now = None,
 ) -> None:
-    """Give somebody everything recorded of them, as JSON-LD (GDPR Art. 20)."""
+    """Give somebody everything recorded of them, as JSON-LD.
+
+    It is what GDPR Art. 20 asks for.
+    """
     found = gate_of(workspace, now).history_of(subject)
     if out is None:
         show.as_json(found)

@@ -38,7 +38,7 @@ from letterlock.sources.folder import policy_files, write_new
 SIGNATURES = "signatures"
 Folder = Annotated[Path, typer.Argument(help="The policy's folder.")]
 
-app = typer.Typer(no_args_is_help=True, help="Check and publish a policy.")
+app = typer.Typer(no_args_is_help=True, help="Write, check, publish and follow a policy.")
 
 
 @app.command("check")
@@ -50,7 +50,7 @@ def policy_check(folder: Folder, *, as_json: Json = False) -> None:
     else:
         for finding in findings:
             show.OUT.print(str(finding), markup=False)
-        found = f"{len(findings)} findings" if findings else "good"
+        found = show.counted(len(findings), "findings") if findings else "good"
         show.OUT.print(f"{folder}: {found}", markup=False)
     raise typer.Exit(NO if findings else 0)
 
@@ -259,7 +259,7 @@ def policy_status(*, workspace: Workspace = HERE, now: Now = None, as_json: Json
             }
         )
         return
-    show.OUT.print(f"as of {text_of(found.as_of)}, of {found.members:,} members:")
+    show.OUT.print(f"as of {text_of(found.as_of)}, of {show.counted(found.members, 'members')}:")
     for each in found.versions:
         version = each.version
         show.OUT.print(

@@ -22,6 +22,7 @@ OUT = Console(highlight=False, soft_wrap=True, emoji=False)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 _SHOWN = 10
+_ONE = {"deliveries": "delivery", "people": "person"}
 
 
 def as_json(value: Mapping[str, Any]) -> None:
@@ -108,6 +109,12 @@ def _counted(what: str, count: Count) -> None:
     OUT.print(f"    {what:<24}{count.items:>12,} items {count.people:>12,} people")
 
 
+def counted(number: int, things: str) -> str:
+    """Write how many there are of what; `things` is in the plural."""
+    one = _ONE.get(things) or things.removesuffix("s")
+    return f"{number:,} {one if number == 1 else things}"
+
+
 def loaded(what: str, found: Loaded, *, quiet: bool) -> None:
     """Print what came of a file of records."""
     if quiet:
@@ -121,12 +128,13 @@ def loaded(what: str, found: Loaded, *, quiet: bool) -> None:
             }
         )
         return
-    already = f", {found.already:,} were recorded already" if found.already else ""
-    OUT.print(f"{found.recorded:,} {what} recorded{already}")
+    were = "was" if found.already == 1 else "were"
+    already = f", {found.already:,} {were} recorded already" if found.already else ""
+    OUT.print(f"{counted(found.recorded, what)} recorded{already}")
     for title, listed in (
         ("not recorded", found.refused),
         ("widened", found.widened),
-        ("kept as evidence", found.kept),
+        ("kept", found.kept),
     ):
         if listed:
             OUT.print(f"{len(listed):,} {title}:")

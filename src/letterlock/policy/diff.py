@@ -579,10 +579,14 @@ def _others(old: Document, new: Document, speech: _Speech) -> Iterator[Change]:
     yield from _settings(old, new)
 
 
+def _counted(days: int) -> str:
+    return "1 day" if days == 1 else f"{days} days"
+
+
 def _days(about: str, called: str, was: int, will_be: int) -> Iterator[Change]:
     """Compare a time that people are given: less of it is looser."""
     if was != will_be:
-        sentence = f"{called}: {was} days → {will_be} days"
+        sentence = f"{called}: {_counted(was)} → {_counted(will_be)}"
         yield Change(_direction(will_be - was), about, sentence, was, will_be)
 
 
@@ -596,7 +600,9 @@ def _withdrawal(old: Document, new: Document) -> Iterator[Change]:
         sentence = f"a withdrawal {'now' if more else 'no longer'} reaches {each}"
         yield Change(_direction(1 if more else -1), "withdrawal", sentence, not more, more)
     if was and will_be and was.days != will_be.days:
-        sentence = f"a withdrawal is carried out within {was.days} days → {will_be.days} days"
+        sentence = (
+            f"a withdrawal is carried out within {_counted(was.days)} → {_counted(will_be.days)}"
+        )
         direction = _direction(was.days - will_be.days)
         yield Change(direction, "withdrawal", sentence, was.days, will_be.days)
 
