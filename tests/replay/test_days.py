@@ -129,6 +129,7 @@ def test_every_export_is_recounted(played):
     assert any(day.people for day in played.result.days)
 
 
+@pytest.mark.slow
 def test_every_answer_of_the_gate_is_recounted(played):
     """Each day's counts for each recipient, by `decide`, item by item."""
     question = played.world["question"]

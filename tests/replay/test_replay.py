@@ -371,7 +371,7 @@ def test_what_to_try_next_runs_as_printed(capsys, demo):
         "plan": 0,
         "check": 3,
     }
-    assert f"{demo.act_one.gated.outcome.released:,} rows" in answers["verify"][1]
+    assert f"rows: {demo.act_one.gated.outcome.released:,};" in answers["verify"][1]
     assert "by its recipient" in answers["explain"][1]
     assert f"{demo.act_one.others[0].released:,}" in answers["plan"][1]
     assert f"{demo.act_one.alleged.exported:,}" in answers["check"][1]
