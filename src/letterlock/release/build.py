@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -179,7 +180,7 @@ def build(  # noqa: PLR0913, PLR0917 - what to write, of what, where, and how
     rank, members = _members(ids, present, key, scope_key(key, opening), outgoing)
     files = [members]
     # Whatever happens, the threads come to an end before the files that they write are closed.
-    with ExitStack() as stack, ThreadPoolExecutor(threads) as pool:
+    with ExitStack() as stack, _workers(threads) as pool:
         withheld = stack.enter_context(_Withheld(private / manifest.WITHHELD))
         total, done = sum(source.rows for source in sources), 0
         for source, codes in zip(sources, verdicts.codes, strict=True):
@@ -209,6 +210,24 @@ def build(  # noqa: PLR0913, PLR0917 - what to write, of what, where, and how
         file.flush()
         os.fsync(file.fileno())
     return data
+
+
+@contextmanager
+def _workers(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Give a pool whose threads are all there before any of them has work.
+
+    A thread that is started while an interrupt arrives may not be entered in the pool, which then
+    does not wait for it: it would write to files that are closed already.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        here = threading.Barrier(threads + 1)
+        try:
+            for _ in range(threads):
+                pool.submit(here.wait)
+            here.wait()
+        finally:
+            here.abort()
+        yield pool
 
 
 _Part = tuple[pa.Table, Items, Keys, Bytes]

@@ -118,23 +118,15 @@ class SqliteStore:
         Raises HeadMoved if `expect` is not the head's index; LedgerError if `now` lies before the
         head; InputError if a draft is malformed or its rule refuses it.
         """
-        with self._connected() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            try:
-                head = _head(connection)
-                if expect is not None and head.index != expect:
-                    raise HeadMoved(f"the ledger moved from event {expect} to {head.index}")
-                time = _recorded_time(connection, head, now)
-                index, iterator = head.index, iter(drafts)
-                while batch := list(islice(iterator, BATCH)):
-                    self._insert(connection, batch, index + 1, time)
-                    index += len(batch)
-                connection.exec_driver_sql("COMMIT")
-            except BaseException:
-                # What was interned meanwhile is rolled back with the rest: forget it too.
-                self._subjects, self._symbols = _Names(_subject), _Names(_symbol)
-                connection.exec_driver_sql("ROLLBACK")
-                raise
+        with self._connected() as connection, self._transaction(connection):
+            head = _head(connection)
+            if expect is not None and head.index != expect:
+                raise HeadMoved(f"the ledger moved from event {expect} to {head.index}")
+            time = _recorded_time(connection, head, now)
+            index, iterator = head.index, iter(drafts)
+            while batch := list(islice(iterator, BATCH)):
+                self._insert(connection, batch, index + 1, time)
+                index += len(batch)
         return Head(index, time if index > head.index else head.time)
 
     def _insert(
@@ -189,8 +181,7 @@ class SqliteStore:
         Raises LedgerError if there is no such event or it is about everyone.
         """
         with self._connected() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            try:
+            with self._transaction(connection):
                 row = connection.execute(
                     sa.select(_event.c.kind, _event.c.subject).where(_event.c.idx == index)
                 ).one_or_none()
@@ -208,10 +199,6 @@ class SqliteStore:
                 self._insert(
                     connection, [Draft("event.erased", {"index": index})], head.index + 1, time
                 )
-                connection.exec_driver_sql("COMMIT")
-            except BaseException:
-                connection.exec_driver_sql("ROLLBACK")
-                raise
             # What was overwritten must not live on in the write-ahead log.
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -274,21 +261,28 @@ class SqliteStore:
 
     def numbers(self, subjects: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return the dense number of each subject id, interning what is new."""
-        with self._connected() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            try:
-                found = self._subjects.numbers(connection, subjects)
-                connection.exec_driver_sql("COMMIT")
-            except BaseException:
-                self._subjects = _Names(_subject)
-                connection.exec_driver_sql("ROLLBACK")
-                raise
+        with self._connected() as connection, self._transaction(connection):
+            found = self._subjects.numbers(connection, subjects)
         return np.array(found, dtype=np.int64)
 
     def subject_ids(self) -> list[str]:
         """Return every interned subject id; its position is its number."""
         with self._connected() as connection:
             return list(self._subjects.all(connection))
+
+    @contextmanager
+    def _transaction(self, connection: sa.Connection) -> Iterator[None]:
+        """Do all of the block or nothing, an interrupt between any two steps included."""
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            # What was interned meanwhile is rolled back with the rest: forget it too.
+            self._subjects, self._symbols = _Names(_subject), _Names(_symbol)
+            if connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
+                connection.exec_driver_sql("ROLLBACK")
+            raise
 
     @contextmanager
     def _connected(self) -> Iterator[sa.Connection]:
