@@ -8,8 +8,9 @@ decision.md leaves room; "Oracle's reading" marks one taken here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from letterlock.domain import (
     ADULT_AGE,
@@ -300,15 +301,26 @@ def pairings(then: Time, now: Time) -> list[tuple[Time, Time]]:
     return [(then, then), (then, now), (now, now)]
 
 
-def terms_at(case: Case, contract: str, t: Time) -> Terms | None:
-    """Return a contract's terms at t (settled: the newest with published_at <= t)."""
-    newest: Terms | None = None
-    for terms in case.state.rules.contracts.get(contract, ()):
-        if terms.published_at <= t and (
-            newest is None or terms.published_at >= newest.published_at
-        ):
-            newest = terms
-    return newest
+# "The table (terms) *of t* are those that stood when the version in force for the subject at t was
+# published, and each published later by t; without a version in force, all that were published by
+# t. The strictest decides." (ADR 0015)
+
+
+def of_t(case: Case, history: Sequence[Any], t: Time) -> list[Any]:
+    """Return the tables or terms of t, oldest first."""
+    by_then = [each for each in history if each.published_at <= t]
+    current = in_force(case, t)
+    if current is None:
+        return by_then
+    begun = case.state.rules.policies[current].published_at
+    while len(by_then) > 1 and by_then[1].published_at <= begun:
+        by_then.pop(0)  # the next one stood in its place before the version was published
+    return by_then
+
+
+def terms_at(case: Case, contract: str, t: Time) -> list[Terms]:
+    """Return the terms of t of a contract."""
+    return of_t(case, case.state.rules.contracts.get(contract, ()), t)
 
 
 def is_amended(case: Case, contract: str) -> bool:
@@ -344,25 +356,19 @@ def contract_levels(case: Case) -> list[Level]:
         for contract in contracts(case.subject, facts_time):
             if contract is None:
                 continue
-            terms = terms_at(case, contract, terms_time)
-            if terms is None:
+            every = terms_at(case, contract, terms_time)
+            if not every:
                 found.append(lifted(case, contract, Level.NEVER))
-                continue
-            for jurisdiction in jurisdictions(case.subject, facts_time):
-                for level in levels(terms.clauses, case, (jurisdiction, contract)):
-                    found.append(lifted(case, contract, level))
+            for terms in every:
+                for jurisdiction in jurisdictions(case.subject, facts_time):
+                    for level in levels(terms.clauses, case, (jurisdiction, contract)):
+                        found.append(lifted(case, contract, level))
     return found
 
 
-def table_at(case: Case, t: Time) -> RegionTable | None:
-    """Return the regional table at t (settled: the newest with published_at <= t)."""
-    newest: RegionTable | None = None
-    for table in case.state.rules.regions:
-        if table.published_at <= t and (
-            newest is None or table.published_at >= newest.published_at
-        ):
-            newest = table
-    return newest
+def tables_at(case: Case, t: Time) -> list[RegionTable]:
+    """Return the regional tables of t."""
+    return of_t(case, case.state.rules.regions, t)
 
 
 def region_levels(case: Case) -> list[Level]:
@@ -372,16 +378,15 @@ def region_levels(case: Case) -> list[Level]:
     never. A jurisdiction that is not a key of the table's ages is unknown to that table.
     """
     found: list[Level] = []
-    if table_at(case, case.now) is None:
+    if not tables_at(case, case.now):
         found.append(Level.NEVER)
     for facts_time, table_time in pairings(case.at, case.now):
-        table = table_at(case, table_time)
         for jurisdiction in jurisdictions(case.subject, facts_time):
             if jurisdiction is None:
                 found.append(Level.NEVER)
-            elif table is not None and jurisdiction not in table.ages:
-                found.append(Level.NEVER)
-            if table is not None:
+            for table in tables_at(case, table_time):
+                if jurisdiction not in table.ages:
+                    found.append(Level.NEVER)
                 for contract in contracts(case.subject, facts_time):
                     found.extend(levels(table.clauses, case, (jurisdiction, contract)))
     return found
@@ -602,13 +607,11 @@ def unevaluable(case: Case) -> bool:
     for t in (case.at, case.now):
         for version in counting_versions(case, t):
             clauses.extend(version.clauses)
-        table = table_at(case, t)
-        if table is not None:
+        for table in tables_at(case, t):
             clauses.extend(table.clauses)
     for facts_time, terms_time in pairings(case.at, case.now):
         for contract in contracts(case.subject, facts_time):
-            terms = None if contract is None else terms_at(case, contract, terms_time)
-            if terms is not None:
+            for terms in [] if contract is None else terms_at(case, contract, terms_time):
                 clauses.extend(terms.clauses)
     for hold in case.state.rules.holds:
         clauses.extend(hold.clauses)
@@ -639,10 +642,10 @@ def minor(case: Case) -> bool:
     """
     limits = [ADULT_AGE]
     for facts_time, table_time in pairings(case.age_at, case.now):
-        table = table_at(case, table_time)
-        for jurisdiction in jurisdictions(case.subject, facts_time):
-            if table is not None and jurisdiction is not None and jurisdiction in table.ages:
-                limits.append(table.ages[jurisdiction])
+        for table in tables_at(case, table_time):
+            for jurisdiction in jurisdictions(case.subject, facts_time):
+                if jurisdiction is not None and jurisdiction in table.ages:
+                    limits.append(table.ages[jurisdiction])
     years = birth_years(case.subject, case.age_at) + birth_years(case.subject, case.now)
     return any(year is not None and year_of(case.age_at) - year <= max(limits) for year in years)
 

@@ -297,9 +297,24 @@ def test_a_table_is_needed_now_but_not_then() -> None:
 def test_a_table_of_then_is_not_cured() -> None:
     """(facts then, terms then) counts beside those of now."""
     strict = replace(TABLE, clauses=(replace(NEVER, recipients=("controller",)),))
-    state = world(ALICE, regions=(strict, replace(TABLE, published_at=day(500))))
+    policies = two_versions(NEEDS_GRANT, NEEDS_GRANT)
+    regions = (strict, replace(TABLE, published_at=day(500)))
+    state = world(alice(notices=BOTH), policies=policies, regions=regions)
     assert reason(state) == Reason.REGION
     assert reason(state, item(created_at=day(500))) is None
+
+
+def test_a_loosened_table_waits_for_its_version() -> None:
+    """Whoever has no notice of the version that came with it stays under the table before (R20)."""
+    strict = replace(TABLE, clauses=(replace(NEVER, recipients=("controller",)),))
+    policies = two_versions(NEEDS_GRANT, NEEDS_GRANT)
+    regions = (strict, replace(TABLE, published_at=day(500)))
+    state = world(ALICE, policies=policies, regions=regions)
+    assert reason(state, item(created_at=day(550))) == Reason.REGION
+    tightened = (TABLE, replace(strict, published_at=day(500)))
+    state = world(ALICE, policies=policies, regions=tightened)
+    assert reason(state, item(created_at=day(550))) == Reason.REGION
+    assert reason(state, item(created_at=day(450))) == Reason.REGION
 
 
 def test_two_facts_that_count_must_both_permit() -> None:

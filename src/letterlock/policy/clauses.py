@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
-from letterlock.domain import ANY, Clause, Context, Level, covers
+from letterlock.domain import ANY, Clause, Context, Level, RegionTable, Terms, Time, covers
+
+P = TypeVar("P", RegionTable, Terms)
 
 
 def covers_place(pattern: str, jurisdiction: str | None) -> bool:
@@ -17,6 +20,18 @@ def covers_place(pattern: str, jurisdiction: str | None) -> bool:
     return jurisdiction is not None and (
         pattern == jurisdiction or jurisdiction.startswith(pattern + "-")
     )
+
+
+def counting(published: Sequence[P], t: Time, since: Time | None) -> list[P]:
+    """Return which tables or terms count at `t`: the strictest of them decides (R20).
+
+    Those that stood at `since`, when the version in force for somebody was published, and each
+    published later: a tightening acts at once, a loosening once its version is in force. Without a
+    version in force (None), all that were published by `t`.
+    """
+    known = [each for each in published if each.published_at <= t]
+    stood = sum(each.published_at <= since for each in known) if since is not None else 0
+    return known[max(stood - 1, 0) :]
 
 
 def matches(clause: Clause, context: Context) -> bool:

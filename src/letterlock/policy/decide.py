@@ -27,11 +27,13 @@ from letterlock.domain import (
     PolicyVersion,
     Reason,
     Recipient,
+    RegionTable,
     Request,
     Role,
     Rulebook,
     State,
     Subject,
+    Terms,
     Time,
     covers,
     is_training,
@@ -39,7 +41,7 @@ from letterlock.domain import (
     year_of,
 )
 from letterlock.errors import UsageError
-from letterlock.policy.clauses import matching
+from letterlock.policy.clauses import counting, matching
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,7 @@ class _Question:
         reasons = {r.reason for r in requirements if r.reason is not None}
         reasons.discard(Reason.NOT_FORESEEN_THEN)
         reasons |= self._age_reasons(
-            then if age_at == at else facts_at(subject, age_at), now, age_at
+            subject, then if age_at == at else facts_at(subject, age_at), now, age_at
         )
         if not permitting:
             reasons |= {_UNANSWERED[r.act] for r in refusals}
@@ -245,8 +247,14 @@ class _Question:
             (then, rules.as_of, "facts then, terms now"),
             (now, rules.as_of, "facts now, terms now"),
         ):
-            yield from self._of_regions(data_class, at, facts, terms_at, clock)
-            yield from self._of_contracts(subject, data_class, at, facts, terms_at, clock)
+            since = _since(subject, rules, terms_at)
+            tables = counting(rules.regions, terms_at, since)
+            if tables or terms_at == rules.as_of:
+                yield from self._of_regions(data_class, at, facts, tables, clock)
+            for contract in sorted(c for c in facts.contracts if c is not None):
+                terms = counting(rules.contracts.get(contract, ()), terms_at, since)
+                one = replace(facts, contracts=frozenset({contract}))
+                yield from self._of_contract(subject, contract, data_class, at, one, terms, clock)
 
         yield from self._of_policy(subject, data_class, at, then, at, "then")
         yield from self._of_policy(subject, data_class, at, now, rules.as_of, "now")
@@ -259,48 +267,48 @@ class _Question:
             yield Requirement("floor", Level.EXPLICIT_GRANT, f"sensitive: {listed}")
 
     def _of_regions(
-        self, data_class: str, at: Time, facts: _Facts, terms_at: Time, clock: str
+        self, data_class: str, at: Time, facts: _Facts, tables: list[RegionTable], clock: str
     ) -> Iterator[Requirement]:
-        """Yield what the regional table of `terms_at` asks; a table yet to come asks nothing."""
-        tables = [t for t in self.rules.regions if t.published_at <= terms_at]
-        if not tables and terms_at < self.rules.as_of:
-            return
+        """Yield what the regional tables that count ask; without one every place is unknown."""
         for place in facts.jurisdictions:
-            if not tables or place is None or place not in tables[-1].ages:
+            if not tables or any(place is None or place not in table.ages for table in tables):
                 unknown = f"jurisdiction {place or 'unknown'} is not in the table"
                 yield Requirement(f"region, {clock}", Level.NEVER, unknown, Reason.REGION)
-            else:
-                one = replace(facts, jurisdictions=frozenset({place}))
-                found = self._matching(tables[-1].clauses, data_class, at, one)
-                yield from _levels(f"region, {clock}", found, Reason.REGION)
+            one = replace(facts, jurisdictions=frozenset({place}))
+            for table in tables:
+                if place in table.ages:
+                    found = self._matching(table.clauses, data_class, at, one)
+                    yield from _levels(f"region, {clock}", found, Reason.REGION)
 
-    def _of_contracts(  # noqa: PLR0913, PLR0917 - whose contract, about what, as of when
-        self, subject: Subject, data_class: str, at: Time, facts: _Facts, terms_at: Time, clock: str
+    def _of_contract(  # noqa: PLR0913, PLR0917 - whose contract, about what, and its terms
+        self,
+        subject: Subject,
+        contract: str,
+        data_class: str,
+        at: Time,
+        facts: _Facts,
+        terms: list[Terms],
+        clock: str,
     ) -> Iterator[Requirement]:
-        """Yield what the terms of `terms_at` ask; a contract without terms forbids."""
-        for contract in facts.contracts:
-            if contract is None:
-                continue
-            history = self.rules.contracts.get(contract, ())
-            terms = [t for t in history if t.published_at <= terms_at]
-            one = replace(facts, contracts=frozenset({contract}))
-            found = (
-                self._matching(terms[-1].clauses, data_class, at, one)
-                if terms
-                else [Clause("contract without terms", Level.NEVER)]
-            )
-            if self._amended(subject, contract, data_class, at):
-                found = [_lifted(c) for c in found]
-            yield from _levels(f"contract {contract}, {clock}", found, Reason.CONTRACT)
+        """Yield what the terms that count ask; a contract without terms forbids."""
+        found = [
+            clause
+            for each in terms
+            for clause in self._matching(each.clauses, data_class, at, facts)
+        ]
+        found = found if terms else [Clause("contract without terms", Level.NEVER)]
+        if self._amended(subject, contract, data_class, at):
+            found = [_lifted(c) for c in found]
+        yield from _levels(f"contract {contract}, {clock}", found, Reason.CONTRACT)
 
     def _of_policy(  # noqa: PLR0913, PLR0917 - whose version, about what, as of when
         self, subject: Subject, data_class: str, at: Time, facts: _Facts, t: Time, clock: str
     ) -> Iterator[Requirement]:
         """Yield what the versions that count at `t` ask, and what their silence asks."""
-        counting, in_force = versions_at(subject, self.rules, t)
+        versions, in_force = versions_at(subject, self.rules, t)
         prohibited = Reason.PROHIBITED_THEN if clock == "then" else Reason.PROHIBITED_NOW
-        silent = not counting
-        for version in counting:
+        silent = not versions
+        for version in versions:
             for one in _each(facts):
                 found = self._matching(version.clauses, data_class, at, one)
                 yield from _levels(f"policy {version.version}, {clock}", found, prohibited)
@@ -328,19 +336,18 @@ class _Question:
             )
         ]
 
-    def _age_reasons(self, then: _Facts, now: _Facts, at: Time) -> set[Reason]:
+    def _age_reasons(self, subject: Subject, then: _Facts, now: _Facts, at: Time) -> set[Reason]:
         """Judge the youngest age that counts against the highest age limit that counts."""
-        tables_then = [t for t in self.rules.regions if t.published_at <= at]
-        pairs = [
-            (facts, tables[-1])
-            for facts, tables in (
-                (then, tables_then),
-                (then, self.rules.regions),
-                (now, self.rules.regions),
-            )
-            if tables
+        rules = self.rules
+        tables_then = counting(rules.regions, at, _since(subject, rules, at))
+        tables_now = counting(rules.regions, rules.as_of, _since(subject, rules, rules.as_of))
+        pairs = ((then, tables_then), (then, tables_now), (now, tables_now))
+        limits = [
+            table.ages.get(place or "", 0)
+            for facts, tables in pairs
+            for table in tables
+            for place in facts.jurisdictions
         ]
-        limits = [table.ages.get(j or "", 0) for facts, table in pairs for j in facts.jurisdictions]
         limit = max(ADULT_AGE, *limits, 0)
         reasons = set()
         for born in then.birth_years | now.birth_years:
@@ -479,6 +486,12 @@ def versions_at(
         if noticed and not objected and version.effective_at <= t:
             return tuple(published[n:]), version
     return tuple(published), None
+
+
+def _since(subject: Subject, rules: Rulebook, t: Time) -> Time | None:
+    """Return when the version in force for `subject` at `t` was published; None without one."""
+    in_force = versions_at(subject, rules, t)[1]
+    return None if in_force is None else in_force.published_at
 
 
 def turning_points(subject: Subject | None, rules: Rulebook, until: Time) -> list[Time]:

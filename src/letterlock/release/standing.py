@@ -22,7 +22,7 @@ from letterlock.domain import (
     covers,
     is_training,
 )
-from letterlock.policy.clauses import matching, strictest
+from letterlock.policy.clauses import counting, matching, strictest
 
 ALLOWED: Final = len(Reason)
 """One more than the last reason: nothing denies."""
@@ -92,12 +92,14 @@ class Group:
             for context in self._contexts(data_class, at, *facts):
                 for hold in self._rules.holds:
                     hearing.hear(matching(hold.clauses, context), Reason.HOLD)
-        for facts, terms_at in ((then_facts, at), (then_facts, now), (now_facts, now)):
+        since, since_now = self._since(standing.in_force), self._since(standing.in_force_now)
+        for facts, terms_at, stood in (
+            (then_facts, at, since), (then_facts, now, since_now), (now_facts, now, since_now),
+        ):  # fmt: skip
             contexts = list(self._contexts(data_class, at, *facts))
-            self._hear_regions(hearing, contexts, terms_at)
+            self._hear_regions(hearing, contexts, terms_at, stood)
             for context in contexts:
-                if context.contract is not None:
-                    self._hear_contract(hearing, context, terms_at, standing.lifted)
+                self._hear_contract(hearing, context, terms_at, stood, standing.lifted)
         then = self._heard_policy(hearing, data_class, at, then_facts, standing.in_force, at)
         today = self._heard_policy(hearing, data_class, at, now_facts, standing.in_force_now, now)
         silent_then = not then or standing.in_force < 0
@@ -109,20 +111,36 @@ class Group:
             hearing.level = max(hearing.level, Level.GRANT)
         return Asked(hearing.reason, hearing.level, silent_then)
 
-    def _hear_regions(self, hearing: _Hearing, contexts: list[Context], terms_at: Time) -> None:
-        tables = [t for t in self._rules.regions if t.published_at <= terms_at]
+    def _since(self, in_force: int) -> Time | None:
+        """Return when the version in force was published; None without one."""
+        return None if in_force < 0 else self._rules.policies[in_force].published_at
+
+    def _hear_regions(
+        self, hearing: _Hearing, contexts: list[Context], terms_at: Time, since: Time | None
+    ) -> None:
+        tables = counting(self._rules.regions, terms_at, since)
         for context in contexts:
-            if tables and context.jurisdiction in tables[-1].ages:
-                hearing.hear(matching(tables[-1].clauses, context), Reason.REGION)
-            elif tables or terms_at == self._rules.as_of:
+            if not tables and terms_at == self._rules.as_of:
                 hearing.deny(Reason.REGION)
+            for table in tables:
+                if context.jurisdiction in table.ages:
+                    hearing.hear(matching(table.clauses, context), Reason.REGION)
+                else:
+                    hearing.deny(Reason.REGION)
 
     def _hear_contract(
-        self, hearing: _Hearing, context: Context, terms_at: Time, lifted: Lifted
+        self,
+        hearing: _Hearing,
+        context: Context,
+        terms_at: Time,
+        since: Time | None,
+        lifted: Lifted,
     ) -> None:
-        history = self._rules.contracts.get(context.contract or "", ())
-        terms = [t for t in history if t.published_at <= terms_at]
-        found = matching(terms[-1].clauses, context) if terms else [_WITHOUT_TERMS]
+        if context.contract is None:
+            return
+        terms = counting(self._rules.contracts.get(context.contract, ()), terms_at, since)
+        found = [clause for each in terms for clause in matching(each.clauses, context)]
+        found = found if terms else [_WITHOUT_TERMS]
         if any(c == context.contract and covers(p, context.data_class) for c, p in lifted):
             if strictest(found) is Level.NEVER:
                 hearing.level = max(hearing.level, Level.GRANT)
@@ -131,16 +149,14 @@ class Group:
 
     def age_limit(self, standing: Standing, at: Time) -> int:
         """Return the highest age at which anyone who stands so is still treated as a minor."""
-        tables = self._rules.regions
-        tables_then = [t for t in tables if t.published_at <= at]
-        limits = [ADULT_AGE]
-        for places, known in (
-            (standing.places, tables_then),
-            (standing.places, tables),
-            (standing.places_now, tables),
-        ):
-            limits += [known[-1].ages.get(p or "", 0) for p in places if known]
-        return max(limits)
+        regions, now = self._rules.regions, self._rules.as_of
+        then = counting(regions, at, self._since(standing.in_force))
+        today = counting(regions, now, self._since(standing.in_force_now))
+        pairs = ((standing.places, then), (standing.places, today), (standing.places_now, today))
+        limits = [
+            t.ages.get(p or "", 0) for places, tables in pairs for t in tables for p in places
+        ]
+        return max(ADULT_AGE, *limits, 0)
 
     def _heard_policy(  # noqa: PLR0913, PLR0917 - one moment's facts and version in force
         self,
@@ -153,11 +169,11 @@ class Group:
     ) -> bool:
         """Hear the versions that count at `t`; return whether there is one, and each speaks."""
         published = [v for v in self._rules.policies if v.published_at <= t]
-        counting = published[max(in_force, 0) :]
+        versions = published[max(in_force, 0) :]
         # (Of data made at T itself, then and now are the same, and then is named first.)
         prohibited = Reason.PROHIBITED_THEN if t == at else Reason.PROHIBITED_NOW
-        speaks = bool(counting)
-        for version in counting:
+        speaks = bool(versions)
+        for version in versions:
             for context in self._contexts(data_class, at, *facts):
                 found = matching(version.clauses, context)
                 hearing.hear(found, prohibited)
