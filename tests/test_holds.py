@@ -710,6 +710,8 @@ def test_r21_an_exclusion_withdrawn_later_keeps_older_data_excluded(tmp_path):
     assert why(gate, "gb-1") is Reason.REGION
     gate.close()
     at(folder, NOW, lambda gate: publish(gate, later("2", '["DE"]')))
+    told = [Draft("notice.delivered", {"subject": name, "version": "2"}) for name in HOMES]
+    at(folder, NOW, lambda gate: gate.record(told))
     gate = Gate(folder, now=NOW + 30 * DAY)
     fresh = item("gb-9", "2024-10-10", "glen", [], "post.public")
     table = write(tmp_path / "fresh.parquet", [fresh], group=5)

@@ -174,8 +174,8 @@ _OF_RULES: Final = (Direction.LOOSER, Direction.TIGHTER, Direction.UNCHANGED)
 
 _WHEN: Final = (
     "From when on: what is tighter holds for everything from publication on. What is looser leaves "
-    "what was made before under the old rules too; what is made later is loosened for a person once "
-    "the version is in force for them. New names count from publication on."
+    "what was made before under the old rules too; what is made later is loosened for a person "
+    "once the version is in force for them. New names count from publication on."
 )
 
 
