@@ -29,12 +29,12 @@ from letterlock.cli.options import (
     Workspace,
     content_of,
     gate_of,
+    moment,
     new_key,
 )
 from letterlock.cli.people import app as register_app
 from letterlock.cli.people import choose, export
 from letterlock.cli.policy import app as policy_app
-from letterlock.domain import time_of
 from letterlock.errors import LedgerError, LetterlockError, UsageError, VerificationError
 from letterlock.gate import Gate
 from letterlock.gate.policies import publishable, to_sign
@@ -86,7 +86,7 @@ def init(
     ] = False,
 ) -> None:
     """Make a workspace; with the options, fill it in the same go."""
-    clock = None if now is None else time_of(now)
+    clock = moment(now)
     gate = Gate.create(workspace, simulated=simulated, now=clock)
     show.OUT.print(f"made the workspace {workspace.resolve()}", markup=False)
     keys = _operators(gate, operator or ())
@@ -211,7 +211,7 @@ def plan(
         found = gate.plan(
             purpose,
             recipient,
-            as_of=None if as_of is None else time_of(as_of),
+            as_of=moment(as_of),
             names=source or (),
             progress=progress,
         )
@@ -239,7 +239,7 @@ def build(
         built = gate.build(
             purpose,
             recipient,
-            as_of=None if as_of is None else time_of(as_of),
+            as_of=moment(as_of),
             names=source or (),
             threads=threads,
             progress=progress,
@@ -268,9 +268,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say of one item: each party, each clause, and the one that decides."""
-    found = gate_of(workspace, now).explain(
-        item, purpose, recipient, as_of=None if as_of is None else time_of(as_of)
-    )
+    found = gate_of(workspace, now).explain(item, purpose, recipient, as_of=moment(as_of))
     if as_json:
         show.as_json({"items": [show.decision_record(*each) for each in found]})
     else:
@@ -315,7 +313,7 @@ def check(
         read_mapping(content_of(mapping), str(mapping)),
         purpose,
         recipient,
-        as_of=None if as_of is None else time_of(as_of),
+        as_of=moment(as_of),
     )
     if as_json:
         keys = ("row", "item", "reason", "role")

@@ -13,7 +13,7 @@ import typer
 
 from letterlock import approval
 from letterlock.cli import show
-from letterlock.domain import Signature, time_of
+from letterlock.domain import Signature, Time, time_of
 from letterlock.errors import InputError
 from letterlock.gate import Gate, Loaded
 
@@ -45,9 +45,14 @@ KeyFile = Annotated[Path, typer.Option("--key-file", help="The operator's secret
 HERE = Path()
 
 
+def moment(text: str | None) -> Time | None:
+    """Read a time that may be left out. Raises InputError."""
+    return None if text is None else time_of(text)
+
+
 def gate_of(workspace: Path, now: str | None = None) -> Gate:
     """Open a workspace, at a clock if one is set."""
-    return Gate(workspace, now=None if now is None else time_of(now))
+    return Gate(workspace, now=moment(now))
 
 
 def key_of(path: Path) -> bytes:

@@ -19,9 +19,10 @@ from letterlock.cli.options import (
     Workspace,
     finish,
     gate_of,
+    moment,
     signatures_of,
 )
-from letterlock.domain import ANY, BEGINNING, END, Line, Time, names, text_of, time_of
+from letterlock.domain import ANY, BEGINNING, END, Line, names, text_of
 from letterlock.errors import InputError, UsageError
 from letterlock.gate import Chosen
 from letterlock.sources.records import rows
@@ -128,19 +129,15 @@ def choose(
         purpose=purpose,
         data_class=data_class,
         recipient=recipient,
-        from_=_time(start),
-        to=_time(end),
+        from_=moment(start),
+        to=moment(end),
         earlier=earlier,
         explicit=explicit,
         categories=category or (),
-        expires=_time(expires),
+        expires=moment(expires),
         non_member=non_member,
     )
     _show(chosen, as_json=as_json)
-
-
-def _time(text: str | None) -> Time | None:
-    return None if text is None else time_of(text)
 
 
 def _show(chosen: Chosen, *, as_json: bool) -> None:

@@ -26,7 +26,7 @@ from letterlock.domain import (
     text_of,
 )
 from letterlock.errors import InputError, UsageError, WorkspaceError
-from letterlock.gate.workspace import KEY, KEY_SIZE, Workspace
+from letterlock.gate.workspace import Workspace
 from letterlock.history import history
 from letterlock.ledger import Draft, Event, mark_of, read_shape, said
 from letterlock.sources import choices, people
@@ -221,13 +221,10 @@ class People(Workspace):
 
     def _browser(self, subject: str, browser: str) -> str:
         """Hash a browser's id: nobody without this workspace's key can tell which one it was."""
-        path = self.folder / "keys" / KEY
         try:
-            key = path.read_bytes()
+            key = self.pseudonym_key()
         except OSError as error:
-            raise WorkspaceError(f"{path} cannot be read: {error.strerror}") from error
-        if len(key) != KEY_SIZE:
-            raise WorkspaceError(f"{path} is not the key it was")
+            raise WorkspaceError(f"{error.filename} cannot be read: {error.strerror}") from error
         told = canonical([subject, browser])
         return hashlib.blake2b(told, key=key, person=_BROWSER, digest_size=32).hexdigest()
 

@@ -28,7 +28,7 @@ from letterlock.domain import (
 from letterlock.errors import HeadMoved, ReleaseError, UsageError, WorkspaceError
 from letterlock.gate.items import Items
 from letterlock.gate.policies import drafts_of
-from letterlock.gate.workspace import KEY, KEY_SIZE, silent
+from letterlock.gate.workspace import silent
 from letterlock.ledger import Draft, Event, fold_rules
 from letterlock.policy.decide import Decision, decide, recipient_of
 from letterlock.policy.document import read as read_document
@@ -266,9 +266,7 @@ class Releases(Items):
         sealing = False
         try:
             work.mkdir()
-            key = (self.folder / "keys" / KEY).read_bytes()
-            if len(key) != KEY_SIZE:
-                raise WorkspaceError(f"{self.folder / 'keys' / KEY} is not the key it was")
+            key = self.pseudonym_key()
             data = building.build(
                 opening, plan, verdicts, sources, self.store, key, work,
                 threads=threads, progress=progress,

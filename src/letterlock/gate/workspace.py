@@ -18,8 +18,8 @@ from letterlock.errors import UsageError, WorkspaceError
 from letterlock.ledger import Draft, fold, fold_rules
 from letterlock.store.sqlite import SqliteStore
 
-KEY: Final = "pseudonym.key"
-KEY_SIZE: Final = 32
+_KEY: Final = "pseudonym.key"
+_KEY_SIZE: Final = 32
 
 _CONFIG: Final = "letterlock.toml"
 _WRITING: Final = "ledger.lock"
@@ -64,9 +64,9 @@ class Workspace:
                 raise WorkspaceError(f"{folder} is a workspace already")
             for name in ("index", "releases", "keys"):
                 (folder / name).mkdir(parents=True, exist_ok=True)
-            key = folder / "keys" / KEY
+            key = folder / "keys" / _KEY
             with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(secrets.token_bytes(KEY_SIZE))
+                file.write(secrets.token_bytes(_KEY_SIZE))
             SqliteStore(folder / "ledger.db", create=True).close()
             text = f"format = 1\nsimulated = {str(simulated).lower()}\n"
             (folder / _CONFIG).write_text(text)
@@ -84,6 +84,14 @@ class Workspace:
             return _wall_clock()
         head = self.store.head().time
         return head if self._now is None else max(self._now, head)
+
+    def pseudonym_key(self) -> bytes:
+        """Return the secret key of pseudonyms. Raises OSError, WorkspaceError if it was changed."""
+        path = self.folder / "keys" / _KEY
+        key = path.read_bytes()
+        if len(key) != _KEY_SIZE:
+            raise WorkspaceError(f"{path} is not the key it was")
+        return key
 
     # ── recording ───────────────────────────────────────────────────────────────────────────
 

@@ -242,12 +242,12 @@ class _Question:
                 yield from _levels(f"hold {hold.id}, facts {clock}", found, Reason.HOLD)
 
         # (facts, terms) as of then and now; terms of then and facts of now never meet.
-        for facts, terms_at, clock in (
-            (then, at, "facts then, terms then"),
-            (then, rules.as_of, "facts then, terms now"),
-            (now, rules.as_of, "facts now, terms now"),
+        since_then, since_now = (_since(subject, rules, t) for t in (at, rules.as_of))
+        for facts, terms_at, since, clock in (
+            (then, at, since_then, "facts then, terms then"),
+            (then, rules.as_of, since_now, "facts then, terms now"),
+            (now, rules.as_of, since_now, "facts now, terms now"),
         ):
-            since = _since(subject, rules, terms_at)
             tables = counting(rules.regions, terms_at, since)
             if tables or terms_at == rules.as_of:
                 yield from self._of_regions(data_class, at, facts, tables, clock)
