@@ -9,6 +9,10 @@ LetterlockError            something that a person can act on; its text says how
 │   ├── HeadMoved          somebody recorded in between: look again, then repeat
 │   └── ApprovalError      two operators have to sign this, and did not: nothing was recorded
 ├── WorkspaceError         the workspace is missing, damaged or in use
+├── RecordError            the public record does not bear out what is asked of it
+│   ├── ProofError         a proof does not lead where it says: keep it, distrust its maker (exit 3)
+│   ├── SignatureError     it is not signed by whom it must be, or seen by too few (exit 3)
+│   └── LogError           the log refuses, or its files are not what was signed: nothing was added
 └── ReleaseError           no release came of it, or one does not hold
     └── VerificationError  the files are not what the manifest says: do not use them (exit 3)
 """
@@ -56,6 +60,22 @@ class ApprovalError(LedgerError):
 
 class WorkspaceError(LetterlockError):
     """The workspace is missing, damaged, or in use by another build."""
+
+
+class RecordError(LetterlockError):
+    """The public record does not bear out what is asked of it."""
+
+
+class ProofError(RecordError):
+    """A proof does not lead where it says: keep it, and distrust its maker."""
+
+
+class SignatureError(RecordError):
+    """It is not signed by whom it must be, or too few witnesses saw it."""
+
+
+class LogError(RecordError):
+    """The log refuses, or its files are not what was signed: nothing was added."""
 
 
 class ReleaseError(LetterlockError):

@@ -574,7 +574,17 @@ _OF_EVERYONE: Final[Mapping[str, _Handler]] = {
 }
 
 # Recorded for later readers; they change no decision.
-_RECORDS: Final = frozenset({"release.opened", "release.sealed", "event.erased"})
+_RECORDS: Final = frozenset(
+    {
+        "release.opened",
+        "release.sealed",
+        "event.erased",
+        "key.introduced",
+        "key.destroyed",
+        "grants.sealed",
+        "statement.published",
+    }
+)
 
 KINDS: Final = PERSONAL | frozenset(_OF_EVERYONE) | _RECORDS
 

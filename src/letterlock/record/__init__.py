@@ -1,0 +1,1 @@
+"""The public record: trees, notes, the tiled log, witnesses, and who is in a release."""
