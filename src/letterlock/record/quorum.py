@@ -87,9 +87,13 @@ class Policy:
         self._check_keys()
         self._check_names()
 
+    def _keys(self) -> list[Verifier]:
+        lines: tuple[LogKey | Witness, ...] = (*self.logs, *self.witnesses)
+        return [each.verifier for each in lines]
+
     def _check_keys(self) -> None:
-        keys = [each.verifier for each in (*self.logs, *self.witnesses)]
         # A log that is its own witness would be seen by nobody else, so both lists count as one.
+        keys = self._keys()
         if len({key.public for key in keys}) < len(keys):
             raise InputError("a policy names each key once")
         if len({(key.name, key.key_id) for key in keys}) < len(keys):
@@ -102,7 +106,8 @@ class Policy:
     def _check_names(self) -> None:
         defined: set[bytes] = set()
         free: set[bytes] = set()  # defined, and a member of no group yet
-        for each in (*self.witnesses, *self.groups):
+        lines: tuple[Witness | Group, ...] = (*self.witnesses, *self.groups)
+        for each in lines:
             if isinstance(each, Group):
                 if len(set(each.members)) < len(each.members) or not free.issuperset(each.members):
                     raise InputError(
@@ -151,8 +156,7 @@ class Policy:
         Raises: InputError if it is no checkpoint; SignatureError if a line by one of the keys does
         not hold, the log did not sign, or the quorum did not see it.
         """
-        keys = [each.verifier for each in (*self.logs, *self.witnesses)]
-        checkpoint, signed = checkpoints.opened(notes.parse(note), keys)
+        checkpoint, signed = checkpoints.opened(notes.parse(note), self._keys())
         end = None if now is None else now + AHEAD
         seen = {
             each.verifier: each
@@ -198,46 +202,58 @@ def parse(data: bytes) -> Policy:
     *lines, rest = data.split(b"\n")
     if rest:
         raise InputError("the last line of a policy ends in a newline, too")
-    logs: list[LogKey] = []
-    witnesses: list[Witness] = []
-    groups: list[Group] = []
-    quorums: list[bytes] = []
+    draft = _Draft()
     for at, line in enumerate(lines, start=1):
         words = line.split()
-        if not words or words[0].startswith(b"#"):
-            continue
-        try:
-            match words:
-                case [b"log", vkey] | [b"log", vkey, _]:
-                    logs.append(LogKey(_vkey(vkey), _address(words[2:])))
-                case [b"witness", name, vkey] | [b"witness", name, vkey, _]:
-                    witnesses.append(Witness(name, _vkey(vkey), _address(words[3:])))
-                case [b"group", name, needed, *members]:
-                    _check_named(members, witnesses, groups)
-                    groups.append(Group(name, _needed(needed, len(members)), tuple(members)))
-                case [b"quorum", name]:
-                    _check_named([name] if name != _NONE else [], witnesses, groups)
-                    quorums.append(name)
-                case _:
-                    raise InputError("no log, witness, group or quorum")
-            _check_count(logs, witnesses, groups)
-        except InputError as error:
-            raise InputError(f"line {at} of the policy: {error}") from error
-    if len(quorums) != 1:
-        raise InputError(f"a policy has one quorum, not {len(quorums)}")
-    quorum = None if quorums == [_NONE] else quorums[0]
-    return Policy(tuple(logs), tuple(witnesses), tuple(groups), quorum)
+        if words and not words[0].startswith(b"#"):
+            try:
+                draft.take(words)
+            except InputError as error:
+                raise InputError(f"line {at} of the policy: {error}") from error
+    return draft.policy()
+
+
+class _Draft:
+    """What the lines read so far define."""
+
+    def __init__(self) -> None:
+        self.logs: list[LogKey] = []
+        self.witnesses: list[Witness] = []
+        self.groups: list[Group] = []
+        self.quorums: list[bytes] = []
+
+    def take(self, words: list[bytes]) -> None:
+        match words:
+            case [b"log", vkey] | [b"log", vkey, _]:
+                self.logs.append(LogKey(_vkey(vkey), _address(words[2:])))
+            case [b"witness", name, vkey] | [b"witness", name, vkey, _]:
+                self.witnesses.append(Witness(name, _vkey(vkey), _address(words[3:])))
+            case [b"group", name, needed, *members]:
+                self.check_named(members)
+                self.groups.append(Group(name, _needed(needed, len(members)), tuple(members)))
+            case [b"quorum", name]:
+                self.check_named([] if name == _NONE else [name])
+                self.quorums.append(name)
+            case _:
+                raise InputError("this is no log, witness, group or quorum")
+        _check_count(self.logs, self.witnesses, self.groups)
+
+    def check_named(self, names: list[bytes]) -> None:
+        named: tuple[Witness | Group, ...] = (*self.witnesses, *self.groups)
+        unknown = set(names).difference(each.name for each in named)
+        if unknown:
+            raise InputError(f"{_shown(min(unknown))} is not named before")
+
+    def policy(self) -> Policy:
+        if len(self.quorums) != 1:
+            raise InputError(f"a policy has one quorum, not {len(self.quorums)}")
+        quorum = None if self.quorums == [_NONE] else self.quorums[0]
+        return Policy(tuple(self.logs), tuple(self.witnesses), tuple(self.groups), quorum)
 
 
 def _check_count(*lines: Sequence[LogKey | Witness | Group]) -> None:
     if max(map(len, lines)) > MAX_LINES:
-        raise InputError(f"a policy has at most {MAX_LINES} logs, witnesses or groups")
-
-
-def _check_named(names: list[bytes], witnesses: list[Witness], groups: list[Group]) -> None:
-    unknown = set(names).difference(each.name for each in (*witnesses, *groups))
-    if unknown:
-        raise InputError(f"{_shown(min(unknown))} is not named before")
+        raise InputError(f"a policy has at most {MAX_LINES} logs, witnesses or groups each")
 
 
 def _needed(word: bytes, members: int) -> int:
