@@ -118,7 +118,7 @@ class Session:
         """Run a command; returns its exit code and what it printed."""
         words = shlex.split(text)
         environment = {**os.environ, "COLUMNS": str(WIDTH), "PYTHONDONTWRITEBYTECODE": "1"}
-        told = list(takewhile(lambda word: VARIABLE.fullmatch(word), words))
+        told = list(takewhile(VARIABLE.fullmatch, words))
         if words[len(told) :][:1] != ["letterlock"]:
             words = ["sh", "-c", text]
         else:

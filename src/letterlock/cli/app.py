@@ -15,6 +15,8 @@ from letterlock.cli import replay as replay_screen
 from letterlock.cli import show
 from letterlock.cli.contracts import app as contract_app
 from letterlock.cli.hold import app as hold_app
+from letterlock.cli.keys import app as key_app
+from letterlock.cli.keys import erase
 from letterlock.cli.notice import app as notice_app
 from letterlock.cli.operators import approve, declare
 from letterlock.cli.options import (
@@ -62,6 +64,7 @@ app.add_typer(policy_app, name="policy")
 app.add_typer(hold_app, name="hold")
 app.add_typer(notice_app, name="notice")
 app.add_typer(contract_app, name="contract")
+app.add_typer(key_app, name="key")
 
 
 @app.command()
@@ -198,6 +201,7 @@ def _add(  # noqa: PLR0917 - the options of two commands
 
 app.command()(choose)
 app.command()(export)
+app.command()(erase)
 app.command()(approve)
 app.command()(declare)
 

@@ -1,10 +1,11 @@
 """The gate: opens a workspace, joins what lies below, and records. Every way in calls it.
 
 A workspace is a folder: letterlock.toml, ledger.db, index/ (who is in which row of which table),
-releases/ (each with `outgoing` and `private`), keys/. Logic lives in the modules it calls.
+releases/ (each with `outgoing` and `private`), keys/ (secret), log.policy and log/ (public). Logic lives in the modules it calls.
 """
 
 from letterlock.gate.contracts import Contracts
+from letterlock.gate.erasure import Erased, Erasure
 from letterlock.gate.holds import Held, Holds
 from letterlock.gate.notices import Exported, Notices
 from letterlock.gate.operators import Operators
@@ -18,6 +19,7 @@ __all__ = [
     "Built",
     "Checked",
     "Chosen",
+    "Erased",
     "Exported",
     "Gate",
     "Held",
@@ -26,5 +28,5 @@ __all__ = [
 ]
 
 
-class Gate(Operators, Policies, Notices, People, Contracts, Holds, Releases):
+class Gate(Operators, Policies, Notices, People, Contracts, Holds, Releases, Erasure):
     """One workspace, opened: every verb there is."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import tempfile
 from collections import abc
@@ -357,15 +356,8 @@ class Releases(Items):
     @contextmanager
     def _one_build(self) -> Iterator[None]:
         """Let one build run at a time, and clear away what a killed one left."""
-        releases = self.folder / "releases"
-        with (releases / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise WorkspaceError(
-                    "another build is running in this workspace: wait for it to end"
-                ) from error
-            for left in releases.glob(".*"):
+        with self._building():
+            for left in (self.folder / "releases").glob(".*"):
                 if left.is_dir():
                     self._recover(left)
             yield

@@ -18,8 +18,10 @@ from typing import Any, Final, Self
 
 from letterlock import approval
 from letterlock.domain import Rulebook, Signature, State, Time, text_of
-from letterlock.errors import UsageError, WorkspaceError
+from letterlock.errors import InputError, LedgerError, UsageError, WorkspaceError
 from letterlock.ledger import Draft, Event, fold, fold_rules
+from letterlock.record import checkpoint, note
+from letterlock.record.checkpoint import Checkpoint
 from letterlock.store.keys import (
     ED25519,
     MLDSA44,
@@ -39,7 +41,7 @@ from letterlock.store.sqlite import SqliteStore
 _BROWSER_KEY: Final = "browser.key"
 _CONFIG: Final = "letterlock.toml"
 _WRITING: Final = "ledger.lock"
-_POLICY: Final = "log.policy"
+POLICY: Final = "log.policy"
 _FORMAT: Final = 2
 # The name of the log stands in signed notes and policy files: no space, no plus (signed-note).
 _ORIGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:/-]{0,254}")
@@ -132,14 +134,14 @@ class Workspace:
             write_secret(folder / "keys" / _BROWSER_KEY, secrets.token_bytes(SIZE))
             for key in (*made, vrf):
                 keys.write(key)
-            for policy in (folder / _POLICY, folder / "log" / "policy"):
-                _write(policy, policy_text([key.public for key in made]))
+            for policy in (folder / POLICY, folder / "log" / "policy"):
+                write(policy, policy_text([key.public for key in made]))
             with closing(SqliteStore(folder / "ledger.db", create=True)) as store:
                 first = [introduction("log", [key.public for key in made])]
-                first += [introduction("vrf", [vrf.public])]
+                first += [introduction(VRF, [vrf.public])]
                 clock = store.head().time if now is None else now
                 store.append(first, now=clock if simulated else _wall_clock())
-            _write(folder / _CONFIG, config_text(origin, (), simulated=simulated))
+            write(folder / _CONFIG, config_text(origin, (), simulated=simulated))
         except OSError as error:
             raise WorkspaceError(f"no workspace could be made in {folder}: {error}") from error
         opened = cls(folder, now=now, passphrase=passphrase)
@@ -176,22 +178,20 @@ class Workspace:
     def introduced(self, use: str | None = None) -> list[Introduced]:
         """Return the keys that the ledger introduces, oldest first."""
         events = list(self.store.events(upto=self.store.head().index))
-        destroyed = {
-            e.body["key"] for e in events if e.kind == "key.destroyed" and e.body is not None
-        }
-        return [
-            _introduced(event, destroyed)
-            for event in events
-            if event.kind == "key.introduced" and event.body is not None
-            if use in {None, event.body["use"]}
-        ]
+        gone = {(e.body or {}).get("key") for e in events if e.kind == "key.destroyed"}
+        found = [_introduced(e, gone) for e in events if e.kind == "key.introduced"]
+        return [each for each in found if use in {None, each.use}]
+
+    def published(self) -> Checkpoint | None:
+        """Return the checkpoint that the public log's folder shows; None before the first."""
+        return _checkpoint(self.folder / "log" / "checkpoint", self.origin)
 
     def vrf_key(self) -> tuple[int, bytes]:
         """Return the key of pseudonyms: the index of the event that introduced it, and the secret.
 
         Raises WorkspaceError if it is lost or does not open, UsageError without a passphrase.
         """
-        newest = self.introduced("vrf")[-1]
+        newest = self.introduced(VRF)[-1]
         return newest.index, self.keys.secret(VRF, newest.keys[0])
 
     # ── recording ───────────────────────────────────────────────────────────────────────────
@@ -208,6 +208,18 @@ class Workspace:
         signatures = list(signatures)
         approval.check(approval.message(kind, body), signatures, self.rules().operators)
         self.record([Draft(kind, {**body, "signatures": signed_by(signatures)})])
+
+    @contextmanager
+    def _building(self) -> Iterator[None]:
+        """Let one build run at a time, and no key be destroyed under it. WorkspaceError."""
+        with (self.folder / "releases" / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise WorkspaceError(
+                    "another build is running in this workspace: wait for it to end"
+                ) from error
+            yield
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -243,15 +255,33 @@ class Workspace:
 def introduction(use: str, keys: Sequence[str], *, lost: bool = False) -> Draft:
     """Return the event that introduces keys: `lost` says that those before could not sign it."""
     body: dict[str, Any] = {"use": use}
-    body |= {"key": keys[0]} if use == "vrf" else {"keys": list(keys)}
+    body |= {"key": keys[0]} if use == VRF else {"keys": list(keys)}
     return Draft("key.introduced", body | ({"lost": True} if lost else {}))
 
 
-def _introduced(event: Event, destroyed: Container[int]) -> Introduced:
+def _introduced(event: Event, destroyed: Container[object]) -> Introduced:
     body = event.body or {}
-    keys = (body["key"],) if body["use"] == "vrf" else tuple(body["keys"])
-    lost, gone = body.get("lost", False), event.index in destroyed
-    return Introduced(event.index, event.time, body["use"], keys, lost, gone)
+    use, lost = body.get("use"), body.get("lost", False)
+    said: object = [body.get("key")] if use == VRF else body.get("keys")
+    keys = [key for key in said if isinstance(key, str)] if isinstance(said, list) else []
+    if use not in {"log", VRF} or not keys or keys != said or not isinstance(lost, bool):
+        raise LedgerError(f"event {event.index} introduces no key that this program knows")
+    return Introduced(event.index, event.time, use, tuple(keys), lost, event.index in destroyed)
+
+
+def _checkpoint(path: Path, origin: str) -> Checkpoint | None:
+    """Read one of our own checkpoints; who signed it is not checked here. WorkspaceError."""
+    try:
+        found = checkpoint.parse(note.parse(path.read_bytes()).text)
+    except FileNotFoundError:
+        return None
+    except (OSError, InputError) as error:
+        raise WorkspaceError(
+            f"{path} is no checkpoint any more ({error}): restore the folder it is in"
+        ) from error
+    if found.origin != origin:
+        raise WorkspaceError(f"{path} is of another log, {found.origin!r}")
+    return found
 
 
 def policy_text(vkeys: Iterable[str]) -> bytes:
@@ -271,7 +301,7 @@ def _refuse_what_is_left(folder: Path) -> None:
     """Refuse to make a workspace where one is, or where one was."""
     if (folder / _CONFIG).exists():
         raise WorkspaceError(f"{folder} is a workspace already")
-    for part in ("keys", "ledger.db", _POLICY):
+    for part in ("keys", "ledger.db", POLICY):
         if (folder / part).exists():
             raise WorkspaceError(
                 f"{folder / part} is left of a workspace whose {_CONFIG} is gone, or that was "
@@ -301,7 +331,7 @@ def _from_environment() -> str:
     return said
 
 
-def _write(path: Path, data: bytes) -> None:
+def write(path: Path, data: bytes) -> None:
     """Write a file durably, all of it or nothing. Raises OSError."""
     part = path.with_name(f".{path.name}")
     with part.open("wb") as file:
