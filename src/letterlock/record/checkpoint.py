@@ -122,7 +122,7 @@ def opened(note: Note, verifiers: Iterable[Verifier]) -> tuple[Checkpoint, tuple
 
 
 def check_extensions(checkpoint: Checkpoint, seen: Sequence[Seen]) -> None:
-    """Raise SignatureError if none of `seen` signed the extension lines: type 06 leaves them out."""
+    """Raise SignatureError if nobody of `seen` signed extension lines: type 06 leaves them out."""
     if checkpoint.extensions and all(each.verifier.kind is Kind.MLDSA44 for each in seen):
         raise SignatureError("nobody signed the extension lines of this checkpoint")
 
