@@ -38,6 +38,7 @@ from letterlock.cli.options import (
 from letterlock.cli.people import app as register_app
 from letterlock.cli.people import choose, export
 from letterlock.cli.policy import app as policy_app
+from letterlock.cli.witness import app as witness_app
 from letterlock.errors import LedgerError, LetterlockError, UsageError, VerificationError
 from letterlock.gate import Gate
 from letterlock.gate.policies import publishable, to_sign
@@ -65,6 +66,7 @@ app.add_typer(hold_app, name="hold")
 app.add_typer(notice_app, name="notice")
 app.add_typer(contract_app, name="contract")
 app.add_typer(key_app, name="key")
+app.add_typer(witness_app, name="witness")
 
 
 @app.command()

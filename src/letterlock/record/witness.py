@@ -1,7 +1,7 @@
 """A witness: cosigns checkpoints of logs it knows, each only if it extends the one before.
 
-The protocol is C2SP's tlog-witness, without the network and the disk: a request is bytes, the answer
-a status, a body and its type. Whoever asks does not matter; only the log's signature does.
+The protocol is C2SP's tlog-witness, without the network and the disk: a request is bytes, the
+answer a status, a body and its type. Who asks does not matter; only the log's signature does.
 
 Of each log a witness keeps one note: its newest checkpoint, with the log's signatures and its own.
 What it signs is that this was the newest at that second, so its own time never goes back: with a
@@ -139,15 +139,6 @@ def folder_of(origin: str) -> str:
     return hashlib.sha256(origin.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class _Last:
-    """What was cosigned last, by its bytes, and when (seconds; 0: nothing was)."""
-
-    note: bytes | None
-    checkpoint: Checkpoint
-    seconds: int
-
-
 class _Refused(Exception):
     """The answer is no; the exception carries it."""
 
@@ -164,10 +155,13 @@ class Witness:
     logs: Mapping[str, Sequence[Verifier]]
 
     def __post_init__(self) -> None:
-        """Refuse keys that sign no time, or none. Raises InputError."""
+        """Refuse keys that are not a witness's, or not of a log. Raises InputError."""
         kinds = {signer.verifier.kind for signer in self.signers}
         if not kinds or Kind.ED25519 in kinds:
             raise InputError("a witness has keys of type 04 or 06, and of no other")
+        of_logs = {key.kind for keys in self.logs.values() for key in keys}
+        if not of_logs or Kind.COSIGNATURE in of_logs:
+            raise InputError("a witness knows logs by their keys of type 01 or 06")
 
     def answer(self, data: bytes, state: WitnessState, clock: Callable[[], int]) -> Response:
         """Answer a request: 200 with a line per key once the new checkpoint is stored durably.
@@ -179,14 +173,15 @@ class Witness:
         try:
             request, new, note = self._opened(data)
             while True:
-                last = self._last(new.origin, state.read(new.origin))
+                stored = state.read(new.origin)
+                last, seconds = self._last(new.origin, stored)
                 # Two roots of one size, both signed by the log: that pair needs no more proof.
-                if last.note and new.size == last.checkpoint.size and new.root != last.checkpoint.root:
-                    state.keep(new.origin, last.note, note.encode())
-                _check(request, new, last.checkpoint)
-                signed = self._cosigned(note, last, clock())
-                stored = note.signed_by(signed).encode()
-                if state.compare_and_set(new.origin, last.note, stored):
+                if stored and new.size == last.size and new.root != last.root:
+                    state.keep(new.origin, stored, note.encode())
+                _check(request, new, last)
+                signed = self._cosigned(note, seconds, clock())
+                cosigned = note.signed_by(signed).encode()
+                if state.compare_and_set(new.origin, stored, cosigned):
                     return Response(200, b"".join(line.encode() for line in signed))
                 # Somebody was faster. Look again: this may extend what is there now, or not.
         except _Refused as refused:
@@ -208,10 +203,13 @@ class Witness:
             raise _Refused(403, error) from error
         return request, checkpoint, only_by(request.note, keys)
 
-    def _last(self, origin: str, stored: bytes | None) -> _Last:
-        """Read what was cosigned last. Raises LogError if it is not what this witness wrote."""
+    def _last(self, origin: str, stored: bytes | None) -> tuple[Checkpoint, int]:
+        """Read what was cosigned last, and at which second (a log begins empty, at second 0).
+
+        Raises LogError if it is not what this witness wrote.
+        """
         if stored is None:
-            return _Last(None, Checkpoint(origin, 0, merkle.EMPTY_ROOT), 0)
+            return Checkpoint(origin, 0, merkle.EMPTY_ROOT), 0
         keys = [signer.verifier for signer in self.signers]
         try:
             checkpoint, seen = checkpoints.opened(notes.parse(stored), keys)
@@ -219,13 +217,11 @@ class Witness:
             raise LogError(f"what is kept of {origin!r} was altered: {error}") from error
         if checkpoint.origin != origin:
             raise LogError(f"what is kept of {origin!r} is of {checkpoint.origin!r}")
-        return _Last(stored, checkpoint, max(each.seconds or 0 for each in seen))
+        return checkpoint, max(each.seconds or 0 for each in seen)
 
-    def _cosigned(self, note: Note, last: _Last, now: int) -> list[SignatureLine]:
-        if now < last.seconds:
-            raise _Refused(
-                503, f"the clock here says {now}, before the last cosignature ({last.seconds})"
-            )
+    def _cosigned(self, note: Note, last: int, now: int) -> list[SignatureLine]:
+        if now < last:
+            raise _Refused(503, f"the clock here says {now}, before the last cosignature ({last})")
         return [checkpoints.cosign(note, signer, now) for signer in self.signers]
 
 
@@ -242,6 +238,10 @@ def _check(request: Request, new: Checkpoint, last: Checkpoint) -> None:
 
 
 def only_by(note: Note, keys: Iterable[Verifier]) -> Note:
-    """Return a note with the lines that are said to be by `keys`, and no others."""
+    """Return a note with one line of each of `keys` that has any, and no others."""
     known = {(key.name, key.key_id) for key in keys}
-    return Note(note.text, tuple(s for s in note.signatures if (s.name, s.key_id) in known))
+    lines: dict[tuple[str, bytes], SignatureLine] = {}
+    for line in note.signatures:
+        if (line.name, line.key_id) in known:
+            lines.setdefault((line.name, line.key_id), line)
+    return Note(note.text, tuple(lines.values()))

@@ -1,7 +1,8 @@
-"""Witnesses: where one keeps what it cosigned, and how a log asks others.
+"""Witnesses: what one keeps in its folder, and how a log asks others.
 
-A folder per log, named by the hex of SHA-256 of its origin: `checkpoint` (the newest note, cosigned),
-`lock`, and, should the log ever fork, `fork-cosigned` and `fork-refused`.
+The folder has `keys/` (the two secret keys) and a folder per log, named by the hex of SHA-256 of
+its origin: `checkpoint` (the newest note, cosigned), `lock`, and, should the log ever fork,
+`fork-cosigned` and `fork-refused`.
 """
 
 from __future__ import annotations
@@ -23,22 +24,95 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from letterlock.errors import InputError, LetterlockError, LogError, SignatureError
+from letterlock.errors import (
+    InputError,
+    LetterlockError,
+    LogError,
+    SignatureError,
+    WorkspaceError,
+)
 from letterlock.record import checkpoint as checkpoints
+from letterlock.record import note as notes
 from letterlock.record import witness
 from letterlock.record.merkle import Hash
-from letterlock.record.note import Note, SignatureLine, Verifier
+from letterlock.record.note import Kind, Note, SecretSigner, SignatureLine, Verifier
 from letterlock.record.quorum import AHEAD, Policy
 from letterlock.record.witness import Request, Response, folder_of
+from letterlock.store import keys as key_files
 
 PATIENCE: Final = 10.0
 """Seconds in which a witness has to have answered, in all."""
 
+_KEYS: Final = "keys"
 _NOTE: Final = "checkpoint"
 _SOON: Final = 0.001
 
 
-# ── one that cosigns ────────────────────────────────────────────────────────────────────────
+# ── its keys ────────────────────────────────────────────────────────────────────────────────
+
+
+def verifiers_in(folder: Path) -> tuple[Verifier, ...]:
+    """Return the public keys of the witness in `folder`, (04, 06), or none if it has none yet.
+
+    Raises WorkspaceError if one of the two is missing or altered.
+    """
+    files = {kind: sorted((folder / _KEYS).glob(f"{kind}-*.key")) for kind in key_files.LOG_KINDS}
+    if not any(files.values()):
+        return ()
+    try:
+        ((one,), (other,)) = files.values()
+        found = [key_files.parse(path.read_bytes()).public for path in (one, other)]
+        verifiers = tuple(_as_witness(notes.parse_vkey(public)) for public in found)
+    except (ValueError, OSError, InputError) as error:
+        raise WorkspaceError(
+            f"{folder / _KEYS} does not hold the two keys of a witness: {error}"
+        ) from error
+    if len({each.name for each in verifiers}) > 1:
+        raise WorkspaceError(f"{folder / _KEYS} holds keys of two witnesses")
+    return verifiers
+
+
+def make_keys(folder: Path, name: str, ask: key_files.Ask) -> None:
+    """Make a witness's folder and its two keys. Raises WorkspaceError, InputError."""
+    notes.check_name(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        keys = key_files.KeyFolder(folder / _KEYS, origin=name, simulated=False, ask=ask)
+        keys.unlock()
+        (folder / _KEYS).mkdir(mode=0o700)
+    except OSError as error:
+        raise WorkspaceError(f"no witness could be made in {folder}: {error.strerror}") from error
+    for kind in key_files.LOG_KINDS:
+        keys.write(key_files.new(kind, name))
+
+
+def signers_in(folder: Path, ask: key_files.Ask) -> tuple[SecretSigner, ...]:
+    """Open the two keys of the witness in `folder`, (04, 06). Raises WorkspaceError."""
+    found = verifiers_in(folder)
+    if not found:
+        raise WorkspaceError(f"{folder} is no witness's folder")
+    name = found[0].name
+    keys = key_files.KeyFolder(folder / _KEYS, origin=name, simulated=False, ask=ask)
+    return tuple(
+        SecretSigner(name, each.kind, keys.secret(kind, _as_log(each).vkey))
+        for kind, each in zip(key_files.LOG_KINDS, found, strict=True)
+    )
+
+
+def _as_witness(key: Verifier) -> Verifier:
+    """Return the key that cosigns: key files write an Ed25519 key down as type 01."""
+    return Verifier(
+        key.name, Kind.MLDSA44 if key.kind is Kind.MLDSA44 else Kind.COSIGNATURE, key.public
+    )
+
+
+def _as_log(key: Verifier) -> Verifier:
+    return Verifier(
+        key.name, Kind.MLDSA44 if key.kind is Kind.MLDSA44 else Kind.ED25519, key.public
+    )
+
+
+# ── its state ───────────────────────────────────────────────────────────────────────────────
 
 
 class FolderState:
@@ -121,7 +195,7 @@ def _reported(origin: str) -> Iterator[None]:
         raise LogError(f"what is kept of {origin!r}: {error.strerror}") from error
 
 
-# ── one that is asked ───────────────────────────────────────────────────────────────────────
+# ── others ──────────────────────────────────────────────────────────────────────────────────
 
 
 class HttpWitness:
@@ -136,7 +210,9 @@ class HttpWitness:
             parts = urlsplit("")
         beside = parts.query or parts.fragment or parts.username or parts.password
         if parts.scheme not in {"http", "https"} or not self._host or beside:
-            raise InputError(f"{url!r} is no address of a witness: write http(s)://HOST[:PORT]/PATH")
+            raise InputError(
+                f"{url!r} is no address of a witness: write http(s)://HOST[:PORT]/PATH"
+            )
         self._path = f"{parts.path.rstrip('/')}/add-checkpoint"
         if not re.fullmatch(r"[!-~]+", self._path):
             raise InputError(f"{url!r}: a path is written in printable ASCII, the rest as %XX")
@@ -148,8 +224,8 @@ class HttpWitness:
         """Ask for cosignatures; an int is the size at which the witness is instead of at `old`.
 
         No redirect is followed; the answer is bounded in bytes and, by `patience` (seconds, for
-        all of it), in time. Who signed the lines is not checked here. Raises InputError if the answer cannot be read,
-        LogError if there is none or the witness refuses.
+        all of it), in time. Who signed the lines is not checked here. Raises InputError if the
+        answer cannot be read, LogError if there is none or the witness refuses.
         """
         body = Request(old, tuple(proof), note).encode()
         return witness.read_response(self._post(body, max(patience, _SOON)))

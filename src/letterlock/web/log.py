@@ -11,7 +11,7 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -50,7 +50,7 @@ def app(folder: Path) -> Starlette:
             opened = await run_in_threadpool(_opened, folder, path)
         except OSError:
             return _missing()
-        size = os.fstat(opened).st_size
+        size = os.fstat(opened.fileno()).st_size
         headers = {
             "Content-Type": _BYTES if fixed else _TEXT,
             "Content-Length": str(size),
@@ -59,7 +59,7 @@ def app(folder: Path) -> Starlette:
             "Access-Control-Allow-Origin": "*",  # a page that verifies may come from anywhere
         }
         if request.method == "HEAD":
-            os.close(opened)
+            opened.close()
             return Response(None, headers=headers)
         return StreamingResponse(_chunks(opened, size), headers=headers)
 
@@ -70,7 +70,7 @@ def _missing() -> Response:
     return Response("not here\n", 404, {"Cache-Control": "no-cache"}, "text/plain")
 
 
-def _opened(folder: Path, path: str) -> int:
+def _opened(folder: Path, path: str) -> BinaryIO:
     """Open a regular file below `folder`, following no link. Raises OSError."""
     *folders, name = path.split("/")
     place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -86,11 +86,11 @@ def _opened(folder: Path, path: str) -> int:
     if not stat.S_ISREG(os.fstat(found).st_mode):
         os.close(found)
         raise FileNotFoundError(path)
-    return found
+    return os.fdopen(found, "rb")
 
 
-def _chunks(opened: int, size: int) -> Iterator[bytes]:
-    with os.fdopen(opened, "rb") as file:
+def _chunks(opened: BinaryIO, size: int) -> Iterator[bytes]:
+    with opened as file:
         while size and (chunk := file.read(min(size, _CHUNK))):
             size -= len(chunk)
             yield chunk
