@@ -116,9 +116,15 @@ def opened(note: Note, verifiers: Iterable[Verifier]) -> tuple[Checkpoint, tuple
         seconds = _checked(note.text, checkpoint, verifier, blob)
         times = [each for each in (found.get(verifier), seconds) if each is not None]
         found[verifier] = max(times, default=None)
-    if checkpoint.extensions and all(each.kind is Kind.MLDSA44 for each in found):
+    seen = tuple(Seen(*each) for each in found.items())
+    check_extensions(checkpoint, seen)
+    return checkpoint, seen
+
+
+def check_extensions(checkpoint: Checkpoint, seen: Sequence[Seen]) -> None:
+    """Raise SignatureError if nobody of `seen` signed extension lines: type 06 leaves them out."""
+    if checkpoint.extensions and all(each.verifier.kind is Kind.MLDSA44 for each in seen):
         raise SignatureError("nobody signed the extension lines of this checkpoint")
-    return checkpoint, tuple(Seen(*each) for each in found.items())
 
 
 def _checked(text: str, checkpoint: Checkpoint, verifier: Verifier, blob: bytes) -> int | None:
