@@ -7,9 +7,20 @@ from typing import Annotated
 import typer
 
 from letterlock.cli import show
-from letterlock.cli.options import HERE, NO, Json, Now, Workspace, gate_of
+from letterlock.cli.options import (
+    HERE,
+    NO,
+    Json,
+    Now,
+    Workspace,
+    gate_of,
+    moment,
+    new_passphrase,
+    passphrase,
+)
 from letterlock.domain import text_of
 from letterlock.errors import UsageError
+from letterlock.gate import Gate
 from letterlock.gate.erasure import Erased
 from letterlock.gate.keys import LOG, USES, Kept
 from letterlock.record import note
@@ -79,7 +90,8 @@ def rotate(
     """Introduce new keys of the log, or a new key of pseudonyms; the old ones stay."""
     if use not in USES:
         raise UsageError(f"{use!r} has no keys: rotate log or vrf")
-    gate = gate_of(workspace, now)
+    # Typed twice if no key that is left can show that it is the passphrase of before.
+    gate = Gate(workspace, now=moment(now), passphrase=new_passphrase if lost else passphrase)
     made = gate.rotate(use, lost=lost, vkeys=vkey or ())
     show.OUT.print(f"introduced by event {made.index}: {use}", markup=False)
     if use != LOG:

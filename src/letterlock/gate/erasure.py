@@ -6,11 +6,12 @@ reaches but that still leads to the person is "left", and only if nothing is lef
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from letterlock.errors import UsageError
-from letterlock.gate.keys import Keys
+from letterlock.gate.keys import Kept, Keys
 from letterlock.store.keys import VRF
 
 Outcome: TypeAlias = Literal["erased", "key destroyed", "left", "unsupported"]
@@ -63,54 +64,47 @@ class Erasure(Keys):
             for index in erased:
                 self.store.erase(index, now=self.now())
         before = [event.index for event in hers if event.body is None]
-        return Erased(subject, tuple(erased), tuple(before), tuple(self._places(len(hers))))
+        return Erased(subject, tuple(erased), tuple(before), tuple(self._left(len(hers))))
 
-    def _places(self, events: int) -> list[Place]:
+    def _left(self, events: int) -> Iterator[Place]:
         """Say of each place what became of it."""
         said = f"content and salt of all {events} events; their commitments show nothing any more"
-        places = [Place("ledger", "erased", said)]
+        yield Place("ledger", "erased", said)
         if self._is_in_the_write_ahead_log():
-            places.append(
-                Place(
-                    "write-ahead log",
-                    "left",
-                    "another process was reading the ledger, so ledger.db-wal may hold what was "
-                    "erased: erase again when it has ended",
-                )
+            said = (
+                "another process was reading the ledger, so ledger.db-wal may hold what was "
+                "erased: erase again when it has ended"
             )
-        places += [
-            self._pseudonyms(kept.introduced.index)
-            for kept in self.kept()
-            if kept.introduced.use == VRF
-        ]
-        return places + [Place(*each) for each in _ELSEWHERE]
-
-    def _pseudonyms(self, index: int) -> Place:
-        (kept,) = (each for each in self.kept() if each.introduced.index == index)
-        if kept.state == "destroyed":
-            said = f"VRF key {index}: no pseudonym can be derived with it any more"
-            return Place("pseudonyms", "key destroyed", said)
-        releases = f"releases {', '.join(kept.releases)}" if kept.releases else "no release yet"
-        return Place(
-            "pseudonyms",
-            "left",
-            f"her pseudonyms stay derivable until VRF key {index} ({releases}) is destroyed",
-        )
+            yield Place("write-ahead log", "left", said)
+        for kept in self.kept():
+            if kept.introduced.use == VRF:
+                yield _pseudonyms(kept)
+        yield from _ELSEWHERE
 
     def _is_in_the_write_ahead_log(self) -> bool:
         path = self.folder / "ledger.db-wal"
         return path.exists() and path.stat().st_size > 0
 
 
-_ELSEWHERE: Final[tuple[tuple[str, Outcome, str], ...]] = (
-    (
+def _pseudonyms(kept: Kept) -> Place:
+    index = kept.introduced.index
+    if kept.state == "destroyed":
+        said = f"VRF key {index}: no pseudonym can be derived with it any more"
+        return Place("pseudonyms", "key destroyed", said)
+    releases = f"releases {', '.join(kept.releases)}" if kept.releases else "no release yet"
+    said = f"her pseudonyms stay derivable until VRF key {index} ({releases}) is destroyed"
+    return Place("pseudonyms", "left", said)
+
+
+_ELSEWHERE: Final = (
+    Place(
         "account id",
         "left",
         "the ledger keeps her account id, to refuse whatever names her, and the names of regions "
         "and contracts without saying whose they were",
     ),
-    ("index", "left", "index/ still says in which rows she is: `source add` makes it again"),
-    ("sources", "unsupported", "the platform's own tables and mail: erase there"),
-    ("releases", "unsupported", "what was released, here and with recipients, is not changed"),
-    ("backups", "unsupported", "copies of ledger, keys and releases that were made before"),
+    Place("index", "left", "index/ still says in which rows she is, until their source is gone"),
+    Place("sources", "unsupported", "the platform's own tables and mail: erase there"),
+    Place("releases", "unsupported", "what was released, here and with recipients, is not changed"),
+    Place("backups", "unsupported", "copies of ledger, keys and releases that were made before"),
 )

@@ -11,7 +11,7 @@ import secrets
 import time
 import tomllib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -19,8 +19,9 @@ from typing import Any, Final, Self
 from letterlock import approval
 from letterlock.domain import Rulebook, Signature, State, Time, text_of
 from letterlock.errors import InputError, LedgerError, UsageError, WorkspaceError
+from letterlock.evidence import entries
 from letterlock.ledger import Draft, Event, fold, fold_rules
-from letterlock.record import checkpoint, note
+from letterlock.record import checkpoint, merkle, note, tlog
 from letterlock.record.checkpoint import Checkpoint
 from letterlock.store.keys import (
     ED25519,
@@ -43,6 +44,7 @@ _CONFIG: Final = "letterlock.toml"
 _WRITING: Final = "ledger.lock"
 POLICY: Final = "log.policy"
 _FORMAT: Final = 2
+_RESTORE: Final = "Restore the newest backup of ledger.db (docs/keys.md, Backup and restore)"
 # The name of the log stands in signed notes and policy files: no space, no plus (signed-note).
 _ORIGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:/-]{0,254}")
 
@@ -94,8 +96,17 @@ class Workspace:
         if now is not None and not self.simulated:
             raise UsageError("this workspace keeps real time: --now is for simulated ones")
         self.keys = _key_folder(folder, self.origin, passphrase, simulated=self.simulated)
+        published = self.published()  # before the ledger's head, which may move in between
+        committed = _checkpoint(folder / "sequencer" / "checkpoint", self.origin)
         self.store = SqliteStore(folder / "ledger.db")
         self._now = now
+        try:
+            for logged in (published, committed):
+                if logged is not None:
+                    self._check_against(logged)
+        except BaseException:
+            self.store.close()
+            raise
 
     @classmethod
     def create(
@@ -185,6 +196,38 @@ class Workspace:
     def published(self) -> Checkpoint | None:
         """Return the checkpoint that the public log's folder shows; None before the first."""
         return _checkpoint(self.folder / "log" / "checkpoint", self.origin)
+
+    def _check_against(self, logged: Checkpoint) -> None:
+        """Refuse a ledger that is older than its log, or not the one that was logged.
+
+        Whatever is recorded once a ledger was rolled back differs from what was logged at that
+        place, so the last logged place is looked at, and none before it. If the log's own file of
+        that place is gone, `letterlock log fsck` is who says so.
+        """
+        head = self.store.head().index
+        if logged.size > head + 1:
+            raise WorkspaceError(
+                f"the ledger has {head + 1} events and its log {logged.size}: it is older than its "
+                f"log, and to go on with it would deny what was published. {_RESTORE}"
+            )
+        if logged.size == 0 or (leaf := self._logged_leaf(logged.size)) is None:
+            return
+        rows = self.store.entries(logged.size - 1, upto=logged.size - 1)
+        (written,) = entries.entries_of(rows)
+        if merkle.leaf_hash(written.entry) != leaf:
+            raise WorkspaceError(
+                f"event {logged.size - 1} of the ledger is not what its log shows there: after an "
+                f"older copy was restored, something else was recorded. {_RESTORE}"
+            )
+
+    def _logged_leaf(self, size: int) -> bytes | None:
+        """Return the leaf hash of the last of `size` entries, as the log's files have it."""
+        tile, place = divmod(size - 1, tlog.WIDTH)
+        for width in dict.fromkeys((place + 1, tlog.WIDTH)):
+            path = self.folder / "log" / tlog.tile_path(0, tile, width)
+            with suppress(FileNotFoundError, NotADirectoryError):
+                return path.read_bytes()[merkle.HASH_SIZE * place :][: merkle.HASH_SIZE]
+        return None
 
     def vrf_key(self) -> tuple[int, bytes]:
         """Return the key of pseudonyms: the index of the event that introduced it, and the secret.

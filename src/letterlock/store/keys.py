@@ -17,7 +17,6 @@ import os
 import re
 import secrets
 import select
-import shlex
 import signal
 import subprocess
 import tempfile
@@ -325,7 +324,7 @@ class CommandSigner:
         return signature
 
     def _failed(self, why: str) -> WorkspaceError:
-        return WorkspaceError(f"the signer {shlex.join(self._command)} {why}: nothing was signed")
+        return WorkspaceError(f"the signer {self._command[0]} {why}: nothing was signed")
 
     def _answer(self, question: bytes) -> bytes:
         """Run the program; what it prints is bounded, and so is its time."""
