@@ -82,7 +82,9 @@ def statement(
     *,
     start: Annotated[str, typer.Option("--from", help="From when on (ISO 8601).")],
     end: Annotated[str, typer.Option("--to", help="Until when, without it.")],
-    purpose: Annotated[str, typer.Option("--purpose", "-p", help="For which purposes.")] = "train.*",
+    purpose: Annotated[
+        str, typer.Option("--purpose", "-p", help="For which purposes.")
+    ] = "train.*",
     recipient: Annotated[
         list[str] | None, typer.Option("--recipient", "-r", help="To whom (default: anybody).")
     ] = None,

@@ -18,11 +18,10 @@ from letterlock.evidence.entries import entries_of
 from letterlock.gate.keys import Keys
 from letterlock.gate.workspace import silent, wall_clock
 from letterlock.record import checkpoint as checkpoints
-from letterlock.record import note as notes
 from letterlock.record import merkle, quorum, tlog
+from letterlock.record import note as notes
 from letterlock.record.checkpoint import Checkpoint
 from letterlock.record.merkle import Hash
-from letterlock.record.note import Note
 from letterlock.record.prooffile import ProofFile
 from letterlock.record.quorum import Policy, Trusted
 from letterlock.record.tlog import CHECKPOINT, Log, Reader
@@ -146,9 +145,7 @@ class PublicLog(Keys):
 
         tlog.fsck(folders.read, reader.checkpoint, told, folders.paths())
         written = entries_of(self.store.entries(0, upto=size - 1))
-        for index, (entry, event) in enumerate(
-            zip(reader.entries(0, size), written, strict=True)
-        ):
+        for index, (entry, event) in enumerate(zip(reader.entries(0, size), written, strict=True)):
             if entry != event.entry:
                 raise LogError(f"entry {index} of the log is not event {index} of the ledger")
             if event.blob is not None and self.blob(sha256(event.blob)) != event.blob:
@@ -181,7 +178,7 @@ class PublicLog(Keys):
         return _proof_file(self.public_log(), self._note(), index)
 
     def logged(self, *indexes: int) -> list[Logged]:
-        """Return entries with their proofs, all under one checkpoint. Raises LogError, ProofError."""
+        """Return entries with their proofs, all under one checkpoint. Raises LogError."""
         reader, note = self.public_log(), self._note()
         return [Logged(n, reader.entry(n), _proof_file(reader, note, n)) for n in indexes]
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from letterlock.errors import InputError, LogError, UsageError
+from letterlock.errors import InputError, LogError
 from letterlock.evidence import bundle, verify
 from letterlock.evidence.bundle import Evidence, Release, Statement
 from letterlock.evidence.finding import Finding, compare
@@ -34,12 +34,8 @@ def check_evidence(
     found = []
     for path in files:
         evidence = bundle.parse(content_of(path))
-        found.append(
-            verify.verify(
-                evidence, trusted, now,
-                release=_release(evidence, release), log=_log(evidence, log),
-            )  # fmt: skip
-        )
+        of_release, of_log = _release(evidence, release), _log(evidence, log)
+        found.append(verify.verify(evidence, trusted, now, release=of_release, log=of_log))
     compare(each.checkpoint for finding in found for each in finding.vouched)
     return found
 
@@ -73,4 +69,6 @@ def _log(evidence: Evidence, folder: Path | None) -> LogFiles | None:
     if note is None:
         raise LogError(f"{folder} is no log's folder: it has no {CHECKPOINT}")
     reader = Reader(files.read, checkpoints.parse(notes.parse(note).text))
-    return LogFiles(note, reader.entries(0, reader.size), lambda digest: files.read(f"blobs/{digest}"))
+    return LogFiles(
+        note, reader.entries(0, reader.size), lambda digest: files.read(f"blobs/{digest}")
+    )

@@ -169,9 +169,7 @@ class Proofs(PublicLog):
         order = np.lexsort((index, subject))
         subject = subject[order]
         starts = np.flatnonzero(np.diff(subject, prepend=-1))
-        numbers = np.arange(len(subject)) - np.repeat(
-            starts, np.diff(starts, append=len(subject))
-        )
+        numbers = np.arange(len(subject)) - np.repeat(starts, np.diff(starts, append=len(subject)))
         return subject, numbers
 
     def _keep(self, root: str, names: bytes) -> None:
