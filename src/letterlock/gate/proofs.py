@@ -84,16 +84,16 @@ class Proofs(PublicLog):
         Nobody need be known here to be shown not to be in it. Raises UsageError for a release that
         is none, WorkspaceError if its key is destroyed, LogError if it is not published yet.
         """
-        sealed = self._sealed(release)
+        sealed = self._seal_of(release)
         opened, key = sealed["opened"], sealed["key"]
         names = self._names(release)
         proof, token = self._named(key, subject)
-        logged = self.logged(key, opened, sealed["index"])
-        leaf = merkle.leaf_hash(logged[1].entry)
+        introduced, opening, seal = self.logged(key, opened, sealed["index"])
+        leaf = merkle.leaf_hash(opening.entry)
         name = memberset.pseudonym(memberset.scope(self.origin, opened, leaf), token)
         bucket, path = names.proof(name)
         present = name in _split(bucket)
-        evidence = Member(subject, present, *logged, proof, bucket, tuple(path))
+        evidence = Member(subject, present, introduced, opening, seal, proof, bucket, tuple(path))
         self._check(evidence)
         return encode(evidence)
 
@@ -115,7 +115,7 @@ class Proofs(PublicLog):
             for at, number in zip(place.tolist(), numbers.tolist(), strict=True)
         )
         names = MemberSet(b"".join(tags))
-        self._keep(names.root.hex(), b"".join(tags))
+        self._keep_names(names.root.hex(), b"".join(tags))
         body = {
             "upto": upto, "key": key, "count": names.count, "depth": names.depth,
             "root": names.root.hex(),
@@ -138,13 +138,13 @@ class Proofs(PublicLog):
                 "no sealing of grants is published: letterlock log seal-grants, then checkpoint"
             )
         body: Any = sealed[-1].body
-        names = MemberSet(self._kept(body["root"]))
+        names = MemberSet(self._kept_names(body["root"]))
         proof, token = self._named(body["key"], subject)
         name = memberset.tag(token, number)
         bucket, path = names.proof(name)
-        logged = self.logged(body["key"], sealed[-1].index)
+        introduced, seal = self.logged(body["key"], sealed[-1].index)
         present = name in _split(bucket)
-        evidence = Grants(subject, present, number, *logged, proof, bucket, tuple(path))
+        evidence = Grants(subject, present, number, introduced, seal, proof, bucket, tuple(path))
         self._check(evidence)
         return encode(evidence)
 
@@ -172,7 +172,7 @@ class Proofs(PublicLog):
         numbers = np.arange(len(subject)) - np.repeat(starts, np.diff(starts, append=len(subject)))
         return subject, numbers
 
-    def _keep(self, root: str, names: bytes) -> None:
+    def _keep_names(self, root: str, names: bytes) -> None:
         """Keep what was sealed: after an erasure it cannot be made again from the ledger."""
         try:
             (self.folder / GRANTS).mkdir(mode=0o700, exist_ok=True)
@@ -181,7 +181,7 @@ class Proofs(PublicLog):
         except OSError as error:
             raise WorkspaceError(f"{self.folder / GRANTS}: {error.strerror}") from error
 
-    def _kept(self, root: str) -> bytes:
+    def _kept_names(self, root: str) -> bytes:
         path = self.folder / GRANTS / root
         try:
             return path.read_bytes()
@@ -192,13 +192,13 @@ class Proofs(PublicLog):
 
     def release_proof(self, release: str) -> bytes:
         """Return what the log says of a release, to be held against its files."""
-        sealed = self._sealed(release)
-        logged = self.logged(sealed["key"], sealed["opened"], sealed["index"])
-        evidence = Release(release, *logged)
+        sealed = self._seal_of(release)
+        key, opened, seal = self.logged(sealed["key"], sealed["opened"], sealed["index"])
+        evidence = Release(release, key, opened, seal)
         self._check(evidence, release_files(self.folder / "releases" / release))
         return encode(evidence)
 
-    def _sealed(self, release: str) -> dict[str, Any]:
+    def _seal_of(self, release: str) -> dict[str, Any]:
         """Return what sealed a release, and the event's index. Raises UsageError."""
         for event in self.store.events(upto=self.store.head().index):
             body = event.body if event.kind == "release.sealed" else None

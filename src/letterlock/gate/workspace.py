@@ -53,7 +53,7 @@ def silent(_what: str, _done: int, _total: int) -> None:
     """Show no progress."""
 
 
-def _wall_clock() -> Time:
+def wall_clock() -> Time:
     return time.time_ns() // 1000
 
 
@@ -151,7 +151,7 @@ class Workspace:
                 first = [introduction("log", [key.public for key in made])]
                 first += [introduction(VRF, [vrf.public])]
                 clock = store.head().time if now is None else now
-                store.append(first, now=clock if simulated else _wall_clock())
+                store.append(first, now=clock if simulated else wall_clock())
             write(folder / _CONFIG, config_text(origin, (), simulated=simulated))
         except OSError as error:
             raise WorkspaceError(f"no workspace could be made in {folder}: {error}") from error
@@ -166,7 +166,7 @@ class Workspace:
     def now(self) -> Time:
         """Return the time: real, or in a simulated workspace the one set, else the ledger's own."""
         if not self.simulated:
-            return _wall_clock()
+            return wall_clock()
         head = self.store.head().time
         return head if self._now is None else max(self._now, head)
 
