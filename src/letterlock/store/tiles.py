@@ -54,7 +54,7 @@ class LogFolders:
         """Return the sizes of which a checkpoint was ever published, ascending. Raises LogError."""
         folder = self.public / "checkpoints"
         with _reported(folder):
-            names = os.listdir(folder) if folder.is_dir() else []
+            names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         return sorted(int(name) for name in names if _PUBLIC.fullmatch(f"checkpoints/{name}"))
 
     def committed(self) -> bytes | None:
