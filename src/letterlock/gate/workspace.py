@@ -11,7 +11,7 @@ import secrets
 import time
 import tomllib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -38,6 +38,7 @@ from letterlock.store.keys import (
     write_secret,
 )
 from letterlock.store.sqlite import SqliteStore
+from letterlock.store.tiles import LogFolders
 
 _BROWSER_KEY: Final = "browser.key"
 _CONFIG: Final = "letterlock.toml"
@@ -96,14 +97,15 @@ class Workspace:
         if now is not None and not self.simulated:
             raise UsageError("this workspace keeps real time: --now is for simulated ones")
         self.keys = _key_folder(folder, self.origin, passphrase, simulated=self.simulated)
-        published = self.published()  # before the ledger's head, which may move in between
-        committed = _checkpoint(folder / "sequencer" / "checkpoint", self.origin)
+        self.log_files = LogFolders(folder / "log", folder / "sequencer")
+        # Before the ledger's head is read: both may move on in between.
+        logged = [self.published(), self._checkpoint(self.log_files.committed())]
         self.store = SqliteStore(folder / "ledger.db")
         self._now = now
         try:
-            for logged in (published, committed):
-                if logged is not None:
-                    self._check_against(logged)
+            for each in logged:
+                if each is not None:
+                    self._check_against(each)
         except BaseException:
             self.store.close()
             raise
@@ -195,7 +197,22 @@ class Workspace:
 
     def published(self) -> Checkpoint | None:
         """Return the checkpoint that the public log's folder shows; None before the first."""
-        return _checkpoint(self.folder / "log" / "checkpoint", self.origin)
+        return self._checkpoint(self.log_files.read(tlog.CHECKPOINT))
+
+    def _checkpoint(self, data: bytes | None) -> Checkpoint | None:
+        """Read one of our own checkpoints, as its writer left it. Raises WorkspaceError."""
+        if data is None:
+            return None
+        try:
+            found = checkpoint.parse(note.parse(data).text)
+        except InputError as error:
+            raise WorkspaceError(
+                f"a checkpoint of this workspace is none any more ({error}): restore log/ and "
+                "sequencer/ from a backup"
+            ) from error
+        if found.origin != self.origin:
+            raise WorkspaceError(f"the log in this workspace is another one, {found.origin!r}")
+        return found
 
     def _check_against(self, logged: Checkpoint) -> None:
         """Refuse a ledger that is older than its log, or not the one that was logged.
@@ -224,9 +241,8 @@ class Workspace:
         """Return the leaf hash of the last of `size` entries, as the log's files have it."""
         tile, place = divmod(size - 1, tlog.WIDTH)
         for width in dict.fromkeys((place + 1, tlog.WIDTH)):
-            path = self.folder / "log" / tlog.tile_path(0, tile, width)
-            with suppress(FileNotFoundError, NotADirectoryError):
-                return path.read_bytes()[merkle.HASH_SIZE * place :][: merkle.HASH_SIZE]
+            if hashes := self.log_files.read(tlog.tile_path(0, tile, width)):
+                return hashes[merkle.HASH_SIZE * place :][: merkle.HASH_SIZE]
         return None
 
     def vrf_key(self) -> tuple[int, bytes]:
@@ -310,21 +326,6 @@ def _introduced(event: Event, destroyed: Container[object]) -> Introduced:
     if use not in {"log", VRF} or not keys or keys != said or not isinstance(lost, bool):
         raise LedgerError(f"event {event.index} introduces no key that this program knows")
     return Introduced(event.index, event.time, use, tuple(keys), lost, event.index in destroyed)
-
-
-def _checkpoint(path: Path, origin: str) -> Checkpoint | None:
-    """Read one of our own checkpoints; who signed it is not checked here. WorkspaceError."""
-    try:
-        found = checkpoint.parse(note.parse(path.read_bytes()).text)
-    except FileNotFoundError:
-        return None
-    except (OSError, InputError) as error:
-        raise WorkspaceError(
-            f"{path} is no checkpoint any more ({error}): restore the folder it is in"
-        ) from error
-    if found.origin != origin:
-        raise WorkspaceError(f"{path} is of another log, {found.origin!r}")
-    return found
 
 
 def policy_text(vkeys: Iterable[str]) -> bytes:
