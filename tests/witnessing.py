@@ -44,6 +44,7 @@ class Log:
     common: int = 0
     signers: tuple[SecretSigner, ...] = LOG
     _trees: dict[int, Tree] = field(default_factory=dict)
+    _notes: dict[tuple[int, tuple[str, ...]], Note] = field(default_factory=dict)
 
     def tree(self, size: int) -> Tree:
         """Return the tree of the first `size` entries; up to `common` all branches share them."""
@@ -57,9 +58,11 @@ class Log:
 
     def note(self, size: int, *, extensions: tuple[str, ...] = ()) -> Note:
         """Return the signed checkpoint of one size; with extension lines, by Ed25519 alone."""
-        checkpoint = Checkpoint(ORIGIN, size, self.tree(size).root, extensions)
-        signers = self.signers[:1] if extensions else self.signers
-        return checkpoints.sign(checkpoint, signers, NOW)
+        if (size, extensions) not in self._notes:
+            checkpoint = Checkpoint(ORIGIN, size, self.tree(size).root, extensions)
+            signers = self.signers[:1] if extensions else self.signers
+            self._notes[size, extensions] = checkpoints.sign(checkpoint, signers, NOW)
+        return self._notes[size, extensions]
 
     def consistency(self, old: int, size: int) -> list[bytes]:
         """Return the proof between two sizes."""
