@@ -49,11 +49,10 @@ class Request:
     note: Note
 
     def encode(self) -> bytes:
-        """Write the request. Raises InputError if it would not read back as this request."""
+        """Write the request. Raises InputError if nobody could read it back."""
         lines = [f"{_OLD}{self.old}", *map(notes.to_base64, self.proof), ""]
         data = "".join(f"{line}\n" for line in lines).encode() + self.note.encode()
-        if parse_request(data) != self:
-            raise InputError("this is no request to a witness")
+        parse_request(data)
         return data
 
 

@@ -13,10 +13,14 @@ from letterlock.errors import UsageError
 MOST_AT_ONCE: Final = 200
 """Connections that are served at a time; more are answered 503."""
 
+_PORTS: Final = 65_535
+
 
 def listen(host: str, port: int) -> socket.socket:
     """Take a port (0: any that is free). Raises UsageError if it cannot be had."""
     try:
+        if not 0 <= port <= _PORTS:  # else the resolver takes it modulo 65536
+            raise OverflowError(f"a port is a number from 0 to {_PORTS}")
         kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         taken = socket.socket(kind, socket.SOCK_STREAM)
         try:
