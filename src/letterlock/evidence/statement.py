@@ -315,14 +315,10 @@ def told(origin: str, claim: Claim, held: Held) -> tuple[str, ...]:
     whom = "any recipient" if claim.recipients == (ANY,) else ", ".join(claim.recipients)
     what = "whatever class" if claim.data_class == ANY else claim.data_class
     purpose = "any purpose" if claim.purposes == ANY else f"a purpose {claim.purposes}"
+    when = f"from {text_of(claim.start)} to {text_of(claim.end)} (without it)"
     return (
-        (
-            f"From {text_of(claim.start)} to {text_of(claim.end)} (without it) no release was sealed, "
-            f"for {purpose}, to {whom}, that held a row of {what}."
-        ),
+        f"No release for {purpose}, to {whom}, held a row of {what}: none that was sealed {when}.",
         f"{origin} signed that on {text_of(claim.made)}, of its first {claim.size:,} entries.",
-        (
-            f"All {held.entries:,} entries of the log were read: {held.releases:,} releases were "
-            f"sealed; the manifests of the {held.asked:,} that this is about were read."
-        ),
+        f"All {held.entries:,} entries of the log were read: {held.releases:,} seals of releases.",
+        f"It is about {held.asked:,} of these, whose manifests were read.",
     )
