@@ -12,7 +12,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from letterlock.domain import ANY, PURPOSES, Time, canonical, covers, sha256, text_of, time_of
+from letterlock.domain import (
+    ANY,
+    BEGINNING,
+    END,
+    PURPOSES,
+    Time,
+    canonical,
+    covers,
+    sha256,
+    text_of,
+    time_of,
+)
 from letterlock.errors import InputError, LogError, ProofError
 from letterlock.evidence import entries, strict
 from letterlock.evidence.entries import ByHash, Committed, Public
@@ -33,7 +44,7 @@ NOT_PROVED: Final = (
     OUTSIDE,
 )
 
-_CLAIM: Final = {
+_CLAIM: Final[strict.Shape] = {
     "class": str, "from": str, "to": str, "purposes": str,
     "recipients": (str, list), "size": int, "root": str, "made": str,
 }  # fmt: skip
@@ -77,7 +88,7 @@ class Claim:
             raise InputError("a statement names each recipient once, in order, or all as *")
         if "" in self.recipients or (ANY in self.recipients and len(self.recipients) > 1):
             raise InputError("a statement names recipients, or all of them as *")
-        if not self.start < self.end <= self.made:
+        if not BEGINNING < self.start < self.end <= self.made < END:
             raise InputError("a statement is about a period that is over when it is made")
 
     def record(self) -> dict[str, Any]:
@@ -184,7 +195,7 @@ class _Reading:
 
     claim: Claim
     blob: Blob
-    time: Time = 0
+    time: Time = BEGINNING
     opened: dict[int, Public] = field(default_factory=dict)
     classes: set[str] = field(default_factory=set)
     recipients: set[str] = field(default_factory=set)
