@@ -37,22 +37,17 @@ PROFILE: Final = "https://w3id.org/dpv/schema/dpv-27560#record-eu-gdpr"
 MAX_EVENT: Final = 2**20
 """Bytes of the event that a receipt is of."""
 
-_CONTEXT: Final = {
+_CONTEXT: Final[Mapping[str, Any]] = {
     "dpv": "https://w3id.org/dpv#",
     "ai": "https://w3id.org/dpv/ai#",
     "dct": "http://purl.org/dc/terms/",
     "ll": "urn:letterlock:term:",
-    **dict.fromkeys(
-        (
-            "dct:conformsTo",
-            "dpv:hasConsentStatus",
-            "dpv:hasEntityInvolvement",
-            "dpv:hasLegalBasis",
-            "dpv:hasProcessing",
-            "dpv:isImplementedByEntity",
-        ),
-        {"@type": "@id"},
-    ),
+    "dct:conformsTo": {"@type": "@id"},
+    "dpv:hasConsentStatus": {"@type": "@id"},
+    "dpv:hasEntityInvolvement": {"@type": "@id"},
+    "dpv:hasLegalBasis": {"@type": "@id"},
+    "dpv:hasProcessing": {"@type": "@id"},
+    "dpv:isImplementedByEntity": {"@type": "@id"},
 }
 _EVENT: Final = {"body": dict, "index": int, "kind": str, "time": int, "v": int}
 _LINES: Final = 5
@@ -136,7 +131,7 @@ def _of_event(event: Event, commitment: bytes, origin: str) -> dict[str, Any]:
     shown_text = {"ll:textHash": shown["text"]} if "text" in shown else {}
     shown_text |= {"ll:setting": shown["setting"]} if "setting" in shown else {}
     return {
-        "@context": _CONTEXT,
+        "@context": dict(_CONTEXT),
         "@id": f"urn:uuid:{name}",
         "@type": "dpv:ConsentRecord" if act in _STATES else "ll:Objection",
         **({"dct:conformsTo": PROFILE} if act in _STATES else {}),

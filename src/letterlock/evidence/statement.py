@@ -12,7 +12,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from letterlock.domain import ANY, PURPOSES, Time, canonical, covers, sha256, text_of, time_of
+from letterlock.domain import (
+    ANY,
+    BEGINNING,
+    END,
+    PURPOSES,
+    Time,
+    canonical,
+    covers,
+    sha256,
+    text_of,
+    time_of,
+)
 from letterlock.errors import InputError, LogError, ProofError
 from letterlock.evidence import entries, strict
 from letterlock.evidence.entries import ByHash, Committed, Public
@@ -33,7 +44,7 @@ NOT_PROVED: Final = (
     OUTSIDE,
 )
 
-_CLAIM: Final = {
+_CLAIM: Final[strict.Shape] = {
     "class": str, "from": str, "to": str, "purposes": str,
     "recipients": (str, list), "size": int, "root": str, "made": str,
 }  # fmt: skip
@@ -77,7 +88,7 @@ class Claim:
             raise InputError("a statement names each recipient once, in order, or all as *")
         if "" in self.recipients or (ANY in self.recipients and len(self.recipients) > 1):
             raise InputError("a statement names recipients, or all of them as *")
-        if not self.start < self.end <= self.made:
+        if not BEGINNING < self.start < self.end <= self.made < END:
             raise InputError("a statement is about a period that is over when it is made")
 
     def record(self) -> dict[str, Any]:
@@ -184,7 +195,7 @@ class _Reading:
 
     claim: Claim
     blob: Blob
-    time: Time = 0
+    time: Time = BEGINNING
     opened: dict[int, Public] = field(default_factory=dict)
     classes: set[str] = field(default_factory=set)
     recipients: set[str] = field(default_factory=set)
@@ -315,14 +326,10 @@ def told(origin: str, claim: Claim, held: Held) -> tuple[str, ...]:
     whom = "any recipient" if claim.recipients == (ANY,) else ", ".join(claim.recipients)
     what = "whatever class" if claim.data_class == ANY else claim.data_class
     purpose = "any purpose" if claim.purposes == ANY else f"a purpose {claim.purposes}"
+    when = f"from {text_of(claim.start)} to {text_of(claim.end)} (without it)"
     return (
-        (
-            f"From {text_of(claim.start)} to {text_of(claim.end)} (without it) no release was sealed, "
-            f"for {purpose}, to {whom}, that held a row of {what}."
-        ),
+        f"No release for {purpose}, to {whom}, held a row of {what}: none that was sealed {when}.",
         f"{origin} signed that on {text_of(claim.made)}, of its first {claim.size:,} entries.",
-        (
-            f"All {held.entries:,} entries of the log were read: {held.releases:,} releases were "
-            f"sealed; the manifests of the {held.asked:,} that this is about were read."
-        ),
+        f"All {held.entries:,} entries of the log were read: {held.releases:,} seals of releases.",
+        f"It is about {held.asked:,} of these, whose manifests were read.",
     )

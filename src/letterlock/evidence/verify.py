@@ -134,7 +134,7 @@ class _Checked:
         if first != last:
             raise ProofError(f"{what}: its proof leads to another checkpoint than the others")
 
-    def event(self, logged: Logged, kind: str, shape: Mapping[str, Any], *also: str) -> Public:
+    def event(self, logged: Logged, kind: str, shape: strict.Shape, *also: str) -> Public:
         """Check that an entry is in the log, and is an event of `kind` whose body has `shape`."""
         self.entry(logged, kind)
         found = entries.read(logged.entry)

@@ -23,7 +23,7 @@ from letterlock.domain import canonical
 from letterlock.evidence import bundle
 from letterlock.evidence.bundle import Evidence
 from letterlock.record import note
-from letterlock.record.note import Kind, SecretSigner, SignatureLine
+from letterlock.record.note import Kind, SecretSigner
 
 HERE = Path(__file__).parent
 
@@ -177,8 +177,9 @@ def tampered(world: World, log: Log, good: dict[str, Vector]) -> Iterator[Vector
         for key in ("key", "opened", "sealed"):
             if key in json.loads(good[name].data):
                 yield from _logged(name, key, of)
-    yield from _members(world, log, of)
-    yield from _receipts(world, log, good, of)
+    yield from _members(of)
+    yield from _mixed(world, log)
+    yield from _receipts(good, of)
     yield from _histories(world, log, of)
     yield from _dishonest(world, log)
     yield from _releases(good)
@@ -253,7 +254,7 @@ def _twice(at: int) -> Callable[[str], str]:
     return more
 
 
-def _members(world: World, log: Log, of: Any) -> Iterator[Vector]:
+def _members(of: Any) -> Iterator[Vector]:
     """Yield other accounts, wrong claims, and buckets that are not those of the seal."""
     flip = lambda text: _flip(text, 9)  # noqa: E731
     for name, other in (
@@ -295,6 +296,10 @@ def _members(world: World, log: Log, of: Any) -> Iterator[Vector]:
     yield of("grants-first", "k-below-0", _set("k", to=-1), INPUT)
     yield of("grants-first", "k-as-text", _set("k", to="0"), INPUT)
     yield of("grants-none", "other-k", _set("k", to=2**53), INPUT)
+
+
+def _mixed(world: World, log: Log) -> Iterator[Vector]:
+    """Yield entries, keys and signatures of something else."""
     lie = w.member(world, log, "aaaa", "gina", present=True)
     yield Vector("member-in-by-claim-alone", bundle.encode(lie), PROOF)
     mixed = w.member(world, log, "aaaa", "gina")
@@ -392,7 +397,7 @@ def _swap_proofs(one: str, other: str) -> Tamper:
     return change
 
 
-def _receipts(world: World, log: Log, good: dict[str, Vector], of: Any) -> Iterator[Vector]:
+def _receipts(good: dict[str, Vector], of: Any) -> Iterator[Vector]:
     """Yield receipts of something else than was recorded."""
     name = "receipt-withdrawal"
     body = ("event",)
@@ -428,25 +433,7 @@ def _receipts(world: World, log: Log, good: dict[str, Vector], of: Any) -> Itera
                 lambda v, k=key: v["receipt"].pop(k),
                 PROOF,
             )
-    yield of("receipt-proved", "record-says-yes",
-             _set("receipt", "ll:choice", "dpv:hasConsentStatus", to="dpv:ConsentGiven"), PROOF, needs=("record",))  # fmt: skip
-    yield of("receipt-proved", "record-of-another-account",
-             _set("receipt", "dpv:hasDataSubject", "dct:identifier", to="fred"), PROOF, needs=("record",))  # fmt: skip
-    yield of(
-        "receipt-proved",
-        "record-without-lines",
-        _set("receipt", "dpv:hasProcess", to=[]),
-        PROOF,
-        needs=("record",),
-    )
-    yield of(
-        "receipt-proved",
-        "record-with-more",
-        _set("receipt", "dpv:more", to=1),
-        INPUT,
-        needs=("record",),
-    )
-    yield of("receipt-proved", "record-empty", _set("receipt", to={}), PROOF, needs=("record",))
+    yield from _records(of)
     yield of("receipt-proved", "neither-signed", _set("proof", to=None), SIGNATURE)
     signed = ("signed",)
     yield of(
@@ -485,6 +472,23 @@ def _receipts(world: World, log: Log, good: dict[str, Vector], of: Any) -> Itera
     yield of(name, "proof-witness-signature-gone", _set(*proof, to=_without(-3)), SIGNATURE)
     notice = w.Event(6, w.START, "subject.registered", {"subject": "alba", "member": True}, "alba")
     yield of(name, "of-no-choice", _set("event", to=notice.canonical().decode()), INPUT)
+
+
+def _records(of: Any) -> Iterator[Vector]:
+    """Yield records that say something else than the event, and that nobody signed."""
+    for what, path, value, error in (
+        ("says-yes", ("ll:choice", "dpv:hasConsentStatus"), "dpv:ConsentGiven", PROOF),
+        ("of-another-account", ("dpv:hasDataSubject", "dct:identifier"), "fred", PROOF),
+        ("of-another-log", ("ll:log", "ll:origin"), w.OTHER, PROOF),
+        ("of-another-entry", ("ll:log", "ll:index"), 19, PROOF),
+        ("of-another-time", ("ll:choice", "dct:date"), "2025-01-18T00:00:01Z", PROOF),
+        ("without-lines", ("dpv:hasProcess",), [], PROOF),
+        ("with-true-for-one", ("ll:log", "ll:index"), True, PROOF),
+        ("with-more", ("dpv:more",), 1, INPUT),
+    ):
+        change = _set("receipt", *path, to=value)
+        yield of("receipt-proved", f"record-{what}", change, error, needs=("record",))
+    yield of("receipt-proved", "record-empty", _set("receipt", to={}), PROOF, needs=("record",))
 
 
 def _histories(world: World, log: Log, of: Any) -> Iterator[Vector]:
@@ -822,8 +826,8 @@ def main(to: Path = HERE) -> None:
     for name, content in folders(world, log):
         text = json.dumps(content, indent=1, sort_keys=True)
         (to / "files" / f"{name}.json").write_text(text + "\n")
-    w.Kept.keep()
 
 
 if __name__ == "__main__":
     main()
+    w.Kept.keep()

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +35,25 @@ class Kept:
     """An ML-DSA-44 signer that gives the signature it gave before."""
 
     path = HERE / "mldsa.json"
-    made: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    used: dict[str, str] = {}  # noqa: RUF012 - one for all of them
 
     def __init__(self, name: str, seed: bytes) -> None:
+        """Take the seed that the key follows from."""
         self.signer = SecretSigner(name, Kind.MLDSA44, seed)
         self.verifier = self.signer.verifier
 
     def sign(self, message: bytes) -> bytes:
+        """Return the signature that is kept, or make one."""
         mark = hashlib.sha256(self.verifier.public + message).hexdigest()
-        if mark not in self.made:
-            self.made[mark] = note.to_base64(self.signer.sign(message))
-        return note.from_base64(self.made[mark])
+        kept = self.kept.get(mark) or note.to_base64(self.signer.sign(message))
+        self.used[mark] = self.kept[mark] = kept
+        return note.from_base64(kept)
 
     @classmethod
     def keep(cls) -> None:
-        cls.path.write_text(json.dumps(cls.made, indent=1, sort_keys=True) + "\n")
+        """Write down what was made."""
+        cls.path.write_text(json.dumps(cls.used, indent=1, sort_keys=True) + "\n")
 
 
 def seed(first: int) -> bytes:
@@ -109,14 +114,24 @@ def choice(who: str, act: str, *lines: Mapping[str, Any], day: int) -> dict[str,
 def told() -> list[tuple[str, dict[str, Any]]]:
     """Return kind and body of every event, in recorded order; ends of releases come later."""
     yes = {"purpose": "train.generative", "data_class": "message.*", "recipient": "tern"}
+    sensitive = {"explicit": True, "categories": ["health"], "expires": START + 400 * DAY}
     every = [("subject.registered", {"subject": name, "member": True}) for name in PEOPLE]
     grants = [("choice.made", choice(who, "grant", yes, day=10 + n)) for n, who in enumerate(IN_A)]
     return [
         ("key.introduced", {"use": "log", "keys": [LOG.verifier.vkey, LOG_06.verifier.vkey]}),
         ("key.introduced", {"use": "vrf", "key": vrf.public_key(VRF_SEEDS[0]).hex()}),
-        ("operator.registered", {"operator": "ash", "name": "Asha Ray", "key": LOG.verifier.public.hex()}),
-        ("recipient.registered", {"recipient": "heron", "name": "Heron Social Ltd", "class": "controller"}),
-        ("recipient.registered", {"recipient": "tern", "name": "Tern Models GmbH", "class": "third_party"}),
+        (
+            "operator.registered",
+            {"operator": "ash", "name": "Asha Ray", "key": LOG.verifier.public.hex()},
+        ),
+        (
+            "recipient.registered",
+            {"recipient": "heron", "name": "Heron Social Ltd", "class": "controller"},
+        ),
+        (
+            "recipient.registered",
+            {"recipient": "tern", "name": "Tern Models GmbH", "class": "third_party"},
+        ),
         (
             "policy.published",
             {
@@ -139,7 +154,7 @@ def told() -> list[tuple[str, dict[str, Any]]]:
         ),
         *every,
         *grants,
-        ("choice.made", choice("alba", "grant", {**yes, "explicit": True, "categories": ["health"], "expires": START + 400 * DAY}, day=16)),
+        ("choice.made", choice("alba", "grant", {**yes, **sensitive}, day=16)),
         ("choice.made", choice("gina", "withdraw", {}, day=17)),
         ("choice.made", choice("hügo 𝄞", "object", {"recipient": "third_party"}, day=18)),
     ]  # fmt: skip
@@ -160,6 +175,7 @@ class World:
     """Events, recorded one after the other; releases are opened and sealed honestly."""
 
     def __init__(self) -> None:
+        """Record everything."""
         self.events: list[Event] = []
         self.releases: dict[str, Sealed] = {}
         self.tags: memberset.MemberSet
@@ -181,15 +197,18 @@ class World:
         self.record("hold.set", {"hold": "dpc-2025", "clauses": [], "lock": False, "order": "§ 7"})
 
     def record(self, kind: str, body: Mapping[str, Any]) -> int:
+        """Record an event a day after the last one; return its index."""
         index = len(self.events)
         subject = body["subject"] if kind in PERSONAL else None
         self.events.append(Event(index, START + index * DAY, kind, dict(body), subject))
         return index
 
     def token(self, account: str, key: int) -> bytes:
+        """Return an account's token under the key of an entry."""
         return vrf.token(self.secret(key), memberset.alpha(ORIGIN, account))
 
     def secret(self, key: int) -> bytes:
+        """Return the secret of the key that an entry introduces."""
         return VRF_SEEDS[0] if key == 1 else VRF_SEEDS[1]
 
     def release(
@@ -199,8 +218,10 @@ class World:
         recipient: str,
         people: Sequence[str],
         classes: Mapping[str, int],
+        *,
         key: int = 1,
-    ) -> None:  # noqa: E501
+    ) -> None:
+        """Open and seal a release of rows of these people."""
         upto = len(self.events) - 1
         opened = self.record("release.opened", {
             "purpose": purpose, "recipient": recipient, "as_of": START + upto * DAY, "upto": upto,
@@ -215,7 +236,8 @@ class World:
         rows = sum(classes.values())
         known = fold_rules(self.events, self.events[-1].time).recipients[recipient]
         manifest = canonical({
-            "format": "letterlock/release/v1", "release": name, "simulated": True, "purpose": purpose,
+            "format": "letterlock/release/v1", "release": name, "simulated": True,
+            "purpose": purpose,
             "recipient": {"id": recipient, "name": known.name, "class": str(known.recipient_class)},
             "as_of": "2025-01-01", "policy": [], "shards": 1, "files": [], "private": [],
             "counts": {"items": rows + 3, "released": rows, "withheld": 3,
@@ -248,12 +270,15 @@ class World:
         })  # fmt: skip
 
     def salt(self, index: int) -> bytes:
+        """Return the salt of an event."""
         return hashlib.sha256(b"salt %d" % index).digest()
 
     def commitment(self, index: int) -> bytes:
+        """Return what an event is committed to by."""
         return commitment(self.salt(index), self.events[index].canonical())
 
     def entry(self, index: int) -> bytes:
+        """Return the log entry of an event."""
         return entry_of(self.events[index], self.commitment(index)).entry
 
     def log(self) -> Log:
@@ -288,10 +313,12 @@ class Log:
         return self.replaced(at, canonical(value))
 
     def replaced(self, at: int, entry: bytes) -> Log:
+        """Return a log with another entry at an index."""
         return replace(self, entries=[*self.entries[:at], entry, *self.entries[at + 1 :]])
 
     @cached_property
     def tree(self) -> merkle.Tree:
+        """The tree over all entries."""
         return merkle.Tree(map(merkle.leaf_hash, self.entries))
 
     def note(self, size: int | None = None) -> bytes:
@@ -318,7 +345,7 @@ class Log:
 
 def member(
     world: World, log: Log, name: str, account: str, *, key: int = 1, present: bool | None = None
-) -> bundle.Member:  # noqa: E501
+) -> bundle.Member:
     """Return whether an account is in a release; `present` claims something else than is so."""
     release = world.releases[name]
     leaf = merkle.leaf_hash(log.entries[release.opened])
@@ -336,7 +363,7 @@ def member(
 
 def grants(
     world: World, log: Log, account: str, number: int, *, present: bool | None = None
-) -> bundle.Grants:  # noqa: E501
+) -> bundle.Grants:
     """Return whether an account's grant was recorded."""
     alpha = memberset.alpha(log.origin, account)
     proof = vrf.prove(world.secret(world.second), alpha)
@@ -350,7 +377,7 @@ def grants(
 
 def receipt_of(
     world: World, log: Log, index: int, *, signed: bool = True, logged: bool = True
-) -> bundle.Receipt:  # noqa: E501
+) -> bundle.Receipt:
     """Return the receipt of a choice."""
     event = world.events[index]
     rules = fold_rules(world.events[:index], event.time)
@@ -376,8 +403,7 @@ def history(log: Log, sizes: Iterable[int]) -> bundle.History:
     """Return checkpoints of a log and that each is the beginning of the next."""
     ordered = list(sizes)
     proofs = [
-        tuple(merkle.consistency_proof(old, new, log.tree.node))
-        for old, new in zip(ordered, ordered[1:], strict=False)
+        tuple(merkle.consistency_proof(old, new, log.tree.node)) for old, new in pairwise(ordered)
     ]
     return bundle.History(tuple(log.note(size) for size in ordered), tuple(proofs))
 
