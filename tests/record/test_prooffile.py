@@ -78,6 +78,7 @@ def test_the_policy_decides_about_the_checkpoint():
     [
         {"index": -1},
         {"index": 2**63},
+        {"index": 10**5000},
         {"path": (bytes(31),)},
         {"path": (bytes(32),) * 64},
         {"extra": b""},

@@ -152,6 +152,14 @@ def test_names_are_octets():
         policy.check(SIGNED.encode())
 
 
+def test_a_name_is_shown_without_doing_anything():
+    """What would move a cursor or turn the writing round is escaped."""
+    name = "a\u202eb\x9b".encode()
+    policy = replace(ONE, witnesses=(replace(NAMED[0], name=name),), quorum=name)
+    trusted = policy.check(SIGNED.signed_by(COSIGNED[:1]).encode())
+    assert trusted.witnesses[0][0] == r"a\u202eb\x9b"
+
+
 def test_two_keys_that_look_the_same_are_refused():
     """The same name and key id, and yet another key."""
     one, two = (
@@ -168,6 +176,7 @@ def test_two_keys_that_look_the_same_are_refused():
         {"witnesses": NAMED[:1] * 2},
         {"witnesses": (NAMED[0], replace(NAMED[1], name=b"w0"))},
         {"witnesses": (replace(NAMED[0], name=b""),)},
+        {"witnesses": (replace(NAMED[0], name=b"n" * 256),), "quorum": b"n" * 256},
         {"witnesses": (replace(NAMED[0], name=b"a b"),)},
         {"witnesses": (replace(NAMED[0], name=b"a\nquorum none"),)},
         {"quorum": b"w1"},
@@ -176,6 +185,7 @@ def test_two_keys_that_look_the_same_are_refused():
         {"groups": (Group(b"g", 1, (b"h",)), Group(b"h", 1, (b"w0",)))},
         {"groups": (Group(b"g", 0, (b"w0",)),)},
         {"groups": (Group(b"g", 2, (b"w0",)),)},
+        {"groups": (Group(b"g", 10**5000, (b"w0",)),)},
         {"groups": (Group(b"g", 1, ()),)},
         {"logs": (LogKey(WITNESSES[1].verifier),)},
         {"witnesses": (Witness(b"w0", LOG.verifier),), "logs": ()},
@@ -214,27 +224,32 @@ def many(count):
     ]
 
 
-def test_a_policy_may_have_a_hundred_of_each():
+def test_a_policy_may_have_fifty_of_each():
     """The bound itself is allowed, and one more is not."""
-    keys = many(101)
+    keys = many(51)
     witnesses = tuple(Witness(b"m%d" % i, key) for i, key in enumerate(keys))
-    groups = tuple(Group(b"g%d" % i, 1, (b"m%d" % i,)) for i in range(101))
-    policy = Policy((), witnesses[:100], groups[:100], b"g99")
+    groups = tuple(Group(b"g%d" % i, 1, (b"m%d" % i,)) for i in range(51))
+    policy = Policy((), witnesses[:50], groups[:50], b"g49")
     assert quorum.parse(policy.encode()) == policy
-    with pytest.raises(InputError, match="at most 100"):
+    with pytest.raises(InputError, match="at most 50"):
         replace(policy, witnesses=witnesses)
-    with pytest.raises(InputError, match="at most 100"):
-        replace(policy, groups=(*groups[:100], Group(b"more", 1, (b"g0",))))
+    with pytest.raises(InputError, match="at most 50"):
+        replace(policy, groups=(*groups[:50], Group(b"more", 1, (b"g0",))))
     more = policy.encode() + b"group more any g0\n"
-    with pytest.raises(InputError, match=r"line 202 of the policy: .* at most 100"):
+    with pytest.raises(InputError, match=r"line 102 of the policy: .* at most 50"):
         quorum.parse(more)
 
 
-def test_groups_may_stand_a_hundred_deep():
+def test_all_keys_of_the_largest_policy_fit_into_one_note():
+    """A note has room for a signature by each."""
+    assert 2 * quorum.MAX_LINES <= note.MAX_SIGNATURES
+
+
+def test_groups_may_stand_fifty_deep():
     """They are counted from the first line on, without recursion."""
     groups = [Group(b"g0", 1, (b"w0",))]
-    groups += [Group(b"g%d" % i, 1, (b"g%d" % (i - 1),)) for i in range(1, 100)]
-    policy = replace(ONE, groups=tuple(groups), quorum=b"g99")
+    groups += [Group(b"g%d" % i, 1, (b"g%d" % (i - 1),)) for i in range(1, 50)]
+    policy = replace(ONE, groups=tuple(groups), quorum=b"g49")
     assert policy.check(SIGNED.signed_by(COSIGNED[:1]).encode()).witnesses
     with pytest.raises(SignatureError):
         policy.check(SIGNED.encode())
@@ -247,6 +262,9 @@ def test_groups_may_stand_a_hundred_deep():
         b"\n" * 1_000_000,
         b"#" * 1_000_000,
         b"group g any" + b" w" * 490_000 + b"\n",
+        b"group g any " + b"w" * 490_000 + b"\n",
+        b"witness %b %b\n" % (b"w" * 490_000, WITNESSES[0].verifier.vkey.encode()),
+        b"quorum " + b"w" * 490_000 + b"\n",
         b"x " * 490_000 + b"\n",
         b"group g " + b"9" * 900_000 + b" w\n",
         b"log " + b"+" * 900_000 + b"\n",
