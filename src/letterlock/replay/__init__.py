@@ -2,7 +2,8 @@
 
 A demo's folder holds world/ (who and what was drawn), workspace/ (a simulated one, as it stood on
 the first act's day), workspace-later/ (the same after the second act), workspace-public/, proofs/
-and witnesses/ (the third), baseline/ (the plain export), mapping.toml and report.html. What it shows and does not show: docs/case.md.
+and witnesses/ (the third act's), baseline/ (the plain export), mapping.toml and report.html. What
+it shows and does not show: docs/case.md.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from letterlock.record.quorum import Group, Policy
 from letterlock.record.witness import Request, Witness
 from letterlock.release.build import Progress
 from letterlock.replay.acts import Columns
-from letterlock.replay.world import Network, World
+from letterlock.replay.world import Network, Record, World
 from letterlock.store.witnesses import FolderState, Gathered
 
 WORKSPACE: Final = "workspace-public"
@@ -107,15 +107,12 @@ def act_three(
         (workspace / POLICY).write_bytes(seen.policy(gate.trust()))
         (proofs / POLICY).write_bytes((workspace / POLICY).read_bytes())
         gate.publish_log(progress, ask=seen.ask)
-        span = {"start": asked.since, "end": asked.before}
-        more = {"purposes": asked.purposes, "recipients": ()}
         refused = ""
         try:
-            gate.make_statement(asked.other, **span, **more)
+            _stated(gate, asked, asked.other)
         except ProofError as error:
             refused = str(error)
-        signed = gate.make_statement(world.question.messages, **span, **more)
-        (proofs / STATEMENT).write_bytes(signed)
+        (proofs / STATEMENT).write_bytes(_stated(gate, asked, world.question.messages))
         gate.publish_log(progress, ask=seen.ask)
         member, messages = _member(world, network, gate, release)
         (proofs / RECEIPT).write_bytes(gate.receipt_of(gate.choice_of(member)))
@@ -131,6 +128,12 @@ def act_three(
         asked.at, world.question.messages, entries, tuple(asked.witnesses), asked.other, refused,
         member, messages, release, files, tuple(findings),
     )  # fmt: skip
+
+
+def _stated(gate: Gate, asked: Record, data_class: str) -> bytes:
+    return gate.make_statement(
+        data_class, asked.since, asked.before, purposes=asked.purposes, recipients=()
+    )
 
 
 def _member(world: World, network: Network, gate: Gate, release: str) -> tuple[str, int]:
