@@ -12,6 +12,7 @@ from letterlock.gate.notices import Exported, Notices
 from letterlock.gate.operators import Operators
 from letterlock.gate.people import FEW, Chosen, Loaded, People
 from letterlock.gate.policies import Policies
+from letterlock.gate.proofs import Proofs
 from letterlock.gate.releases import ATTEMPTS, Built, Checked, Outcome, Releases
 
 __all__ = [
@@ -29,5 +30,5 @@ __all__ = [
 ]
 
 
-class Gate(Operators, Policies, Notices, People, Contracts, Holds, Releases, Erasure):
+class Gate(Operators, Policies, Notices, People, Contracts, Holds, Releases, Proofs, Erasure):
     """One workspace, opened: every verb there is."""

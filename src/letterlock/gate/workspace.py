@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from letterlock import approval
-from letterlock.domain import Rulebook, Signature, State, Time, text_of
+from letterlock.domain import Rulebook, Signature, State, Time, sha256, text_of
 from letterlock.errors import InputError, LedgerError, UsageError, WorkspaceError
 from letterlock.evidence import entries
 from letterlock.ledger import Draft, Event, fold, fold_rules
 from letterlock.record import checkpoint, merkle, note, tlog
 from letterlock.record.checkpoint import Checkpoint
+from letterlock.record.vrf import SecretKey
 from letterlock.store.keys import (
     ED25519,
     MLDSA44,
@@ -39,6 +40,7 @@ from letterlock.store.keys import (
 )
 from letterlock.store.sqlite import SqliteStore
 from letterlock.store.tiles import LogFolders
+from letterlock.store.tokens import SUFFIX, Tokens
 
 _BROWSER_KEY: Final = "browser.key"
 _CONFIG: Final = "letterlock.toml"
@@ -54,7 +56,8 @@ def silent(_what: str, _done: int, _total: int) -> None:
     """Show no progress."""
 
 
-def _wall_clock() -> Time:
+def wall_clock() -> Time:
+    """Return the time of the machine."""
     return time.time_ns() // 1000
 
 
@@ -153,7 +156,7 @@ class Workspace:
                 first = [introduction("log", [key.public for key in made])]
                 first += [introduction(VRF, [vrf.public])]
                 clock = store.head().time if now is None else now
-                store.append(first, now=clock if simulated else _wall_clock())
+                store.append(first, now=clock if simulated else wall_clock())
             write(folder / _CONFIG, config_text(origin, (), simulated=simulated))
         except OSError as error:
             raise WorkspaceError(f"no workspace could be made in {folder}: {error}") from error
@@ -168,7 +171,7 @@ class Workspace:
     def now(self) -> Time:
         """Return the time: real, or in a simulated workspace the one set, else the ledger's own."""
         if not self.simulated:
-            return _wall_clock()
+            return wall_clock()
         head = self.store.head().time
         return head if self._now is None else max(self._now, head)
 
@@ -253,6 +256,24 @@ class Workspace:
         newest = self.introduced(VRF)[-1]
         return newest.index, self.keys.secret(VRF, newest.keys[0])
 
+    def vrf_secret(self, key: int) -> SecretKey:
+        """Return the secret of pseudonyms that event `key` introduced.
+
+        Raises WorkspaceError if it is lost, destroyed or does not open, UsageError for no such key.
+        """
+        return SecretKey(self.keys.secret(VRF, self._vrf_public(key)))
+
+    def tokens(self, key: int) -> Tokens:
+        """Return the tokens under the VRF key that event `key` introduced. As `vrf_secret`."""
+        path = self.keys.path(VRF, self._vrf_public(key)).with_suffix(SUFFIX)
+        return Tokens(path, self.vrf_secret(key), self.origin)
+
+    def _vrf_public(self, key: int) -> str:
+        for each in self.introduced(VRF):
+            if each.index == key:
+                return each.keys[0]
+        raise UsageError(f"event {key} introduces no key of pseudonyms: see `letterlock key list`")
+
     # ── recording ───────────────────────────────────────────────────────────────────────────
 
     def record(self, drafts: Iterable[Draft]) -> int:
@@ -267,6 +288,13 @@ class Workspace:
         signatures = list(signatures)
         approval.check(approval.message(kind, body), signatures, self.rules().operators)
         self.record([Draft(kind, {**body, "signatures": signed_by(signatures)})])
+
+    def publish_blob(self, data: bytes) -> None:
+        """Show beside the log, by its SHA-256, what an event is about to name. Raises OSError."""
+        path = self.folder / "log" / "blobs" / sha256(data)
+        path.parent.mkdir(exist_ok=True)
+        if not path.exists():
+            write(path, data)
 
     @contextmanager
     def _building(self) -> Iterator[None]:

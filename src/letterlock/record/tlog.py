@@ -59,7 +59,7 @@ def _path(kind: str, index: int, width: int) -> str:
 
 
 _A_PATH: Final = re.compile(
-    r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([0-9]+))?"
+    r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?"
 )
 
 
@@ -117,14 +117,14 @@ class _Edge:
             size += len(chunk)
             if size % WIDTH == 0:
                 files[entries_path(size // WIDTH - 1)], bundle = bundle, b""
-            for level, tile in enumerate(tiles):
-                if len(tile) < WIDTH * HASH_SIZE:
-                    break
-                files[tile_path(level, (size >> _BITS * (level + 1)) - 1)] = tile
-                if level + 1 == len(tiles):
+            level = 0
+            while len(tiles[level]) == WIDTH * HASH_SIZE:
+                full, tiles[level] = tiles[level], b""
+                files[tile_path(level, (size >> _BITS * (level + 1)) - 1)] = full
+                level += 1
+                if level == len(tiles):
                     tiles.append(b"")
-                tiles[level + 1] += merkle.top(tile)
-                tiles[level] = b""
+                tiles[level] += merkle.top(full)
         edge = _Edge(size, tuple(tiles), bundle)
         return edge, files | edge._partial()
 
@@ -314,7 +314,8 @@ def fsck(
         reader.edge()
     except LogError:
         for level, width in widths.items():
-            _check_below(reader, level, full[level], width)
+            if width:
+                _check_below(reader, level, full[level], width)
         raise
     for level in sorted(widths, reverse=True):
         for index in range(full[level]):
@@ -335,23 +336,16 @@ def fsck(
 
 def _check_below(reader: Reader, level: int, index: int, width: int) -> None:
     """Compare an unproven tile with what is under it: LogError names the first byte that is not."""
-    if not width:
-        return
     path, tile = tile_path(level, index, width), reader.file(str(level), index, width)
-    below = _hashes_of_entries if level == 0 else _hashes_of_tiles
-    hashes = b"".join(islice(below(reader, level, index, width), width))
+    if level:
+        below = range(index * WIDTH, index * WIDTH + width)
+        found = [merkle.top(reader.file(str(level - 1), each, WIDTH)) for each in below]
+    else:
+        bundle = reader.file("entries", index, width)
+        found = [leaf_hash(e) for _, e in _entries_in(entries_path(index, width), bundle)]
+    hashes = b"".join(found)
     if tile != hashes:
         raise LogError(f"{path}: from byte {_first(tile, hashes)} on, not what is under it")
-
-
-def _hashes_of_entries(reader: Reader, _: int, index: int, width: int) -> Iterator[Hash]:
-    path, bundle = entries_path(index, width), reader.file("entries", index, width)
-    return (leaf_hash(entry) for _, entry in _entries_in(path, bundle))
-
-
-def _hashes_of_tiles(reader: Reader, level: int, index: int, width: int) -> Iterator[Hash]:
-    for below in range(index * WIDTH, index * WIDTH + width):
-        yield merkle.top(reader.file(str(level - 1), below, WIDTH))
 
 
 def _first(one: bytes, other: bytes) -> int:

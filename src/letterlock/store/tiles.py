@@ -50,6 +50,13 @@ class LogFolders:
                 if not (name.startswith(".") and name.endswith(_NEW)):
                     yield (Path(folder) / name).relative_to(self.public).as_posix()
 
+    def published(self) -> list[int]:
+        """Return the sizes of which a checkpoint was ever published, ascending. Raises LogError."""
+        folder = self.public / "checkpoints"
+        with _reported(folder):
+            names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        return sorted(int(name) for name in names if _PUBLIC.fullmatch(f"checkpoints/{name}"))
+
     def committed(self) -> bytes | None:
         """Return the last committed checkpoint, None before the first. Raises LogError."""
         return _read(self._committed)
