@@ -1,4 +1,4 @@
-"""Whatever is handed in as evidence, only our own errors come out, and nothing false is accepted."""
+"""Whatever is handed in as evidence, only our own errors come out; nothing false is accepted."""
 
 from __future__ import annotations
 
