@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from letterlock.domain import Item, Request, Role, canonical, sha256, text_of
-from letterlock.errors import InputError, ReleaseError, UsageError
+from letterlock.errors import InputError, ReleaseError, UsageError, WorkspaceError
 from letterlock.policy.decide import Decision, decide
 from letterlock.release import build as building
 from letterlock.release.manifest import PARTY_COLUMNS
@@ -107,7 +107,7 @@ def pseudonym(gate, built, account: str) -> bytes:
     events = gate.store.every_event(upto=gate.store.head().index)
     bodies = [dict(e.body) for e in events if e.kind == "release.opened"]
     (opening,) = [body for body in bodies if body["release"] == built.release]
-    key = (gate.folder / "keys" / "pseudonym.key").read_bytes()
+    _, key = gate.vrf_key()
     scope = hmac.new(key, b"letterlock/release-scope/v0\0" + canonical(opening), "sha256").digest()
     token = hashlib.blake2b(account.encode(), digest_size=32, key=key).digest()
     return hashlib.sha256(scope + token).digest()
@@ -313,13 +313,14 @@ def test_another_key_gives_other_pseudonyms(tmp_path):
 def test_a_spoiled_key_builds_nothing(size, made, tmp_path):
     """Without the whole key nothing is built: a shorter one would hide nobody."""
     gate = copy(made[0], tmp_path / "w")
-    key = gate.folder / "keys" / "pseudonym.key"
-    key.write_bytes(b"k" * size)
+    (introduced,) = gate.introduced("vrf")
+    key = gate.keys.path("vrf", introduced.keys[0])
+    key.write_bytes(key.read_bytes()[:size])
     before = sorted(p.name for p in (gate.folder / "releases").iterdir())
-    with pytest.raises(Exception, match="is not the key it was"):
+    with pytest.raises(Exception, match="was altered"):
         gate.build(PURPOSE, RECIPIENT)
     key.unlink()
-    with pytest.raises(ReleaseError, match="No such file"):
+    with pytest.raises(WorkspaceError, match="No such file"):
         gate.build(PURPOSE, RECIPIENT)
     assert sorted(p.name for p in (gate.folder / "releases").iterdir()) == before
     gate.close()

@@ -31,6 +31,7 @@ from letterlock.cli.options import (
     gate_of,
     moment,
     new_key,
+    new_passphrase,
 )
 from letterlock.cli.people import app as register_app
 from letterlock.cli.people import choose, export
@@ -71,6 +72,9 @@ def init(
         bool, typer.Option(help="A workspace whose clock is set by --now, for trying things out.")
     ] = False,
     now: Now = None,
+    origin: Annotated[
+        str | None, typer.Option(help="The public log's name for ever: its address, no https://.")
+    ] = None,
     operator: Annotated[
         list[str] | None,
         typer.Option(help="Register an operator, ID=KEYFILE, who signs the policy too; twice."),
@@ -87,8 +91,12 @@ def init(
 ) -> None:
     """Make a workspace; with the options, fill it in the same go."""
     clock = moment(now)
-    gate = Gate.create(workspace, simulated=simulated, now=clock)
+    gate = Gate.create(
+        workspace, simulated=simulated, now=clock, origin=origin, passphrase=new_passphrase
+    )
     show.OUT.print(f"made the workspace {workspace.resolve()}", markup=False)
+    if not simulated and origin is None:
+        show.OUT.print(f"its log is named {gate.origin}: not one to rely on (--origin names one)")
     keys = _operators(gate, operator or ())
     if policy is not None:
         files = policy_files(policy)

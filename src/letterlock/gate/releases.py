@@ -266,7 +266,7 @@ class Releases(Items):
         sealing = False
         try:
             work.mkdir()
-            key = self.pseudonym_key()
+            _, key = self.vrf_key()
             data = building.build(
                 opening, plan, verdicts, sources, self.store, key, work,
                 threads=threads, progress=progress,

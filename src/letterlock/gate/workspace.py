@@ -3,26 +3,46 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import json
 import os
+import re
 import secrets
 import time
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
 from letterlock import approval
 from letterlock.domain import Rulebook, Signature, State, Time, text_of
 from letterlock.errors import UsageError, WorkspaceError
-from letterlock.ledger import Draft, fold, fold_rules
+from letterlock.ledger import Draft, Event, fold, fold_rules
+from letterlock.store.keys import (
+    ED25519,
+    MLDSA44,
+    SIZE,
+    VRF,
+    Ask,
+    Key,
+    KeyFolder,
+    new,
+    passphrase_from_environment,
+    public_of,
+    sync,
+    write_secret,
+)
 from letterlock.store.sqlite import SqliteStore
 
-_KEY: Final = "pseudonym.key"
-_KEY_SIZE: Final = 32
-
+_BROWSER_KEY: Final = "browser.key"
 _CONFIG: Final = "letterlock.toml"
 _WRITING: Final = "ledger.lock"
+_POLICY: Final = "log.policy"
+_FORMAT: Final = 2
+# The name of the log stands in signed notes and policy files: no space, no plus (signed-note).
+_ORIGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:/-]{0,254}")
 
 
 def silent(_what: str, _done: int, _total: int) -> None:
@@ -38,41 +58,93 @@ def signed_by(signatures: Iterable[Signature]) -> list[dict[str, str]]:
     return [{"operator": s.operator, "signature": s.signature} for s in signatures]
 
 
+@dataclass(frozen=True, slots=True)
+class Introduced:
+    """A key.introduced event: `keys` are the vkeys of a log, or the one public half of a VRF key.
+
+    `lost`: the keys before it were lost, so they could not sign for it.
+    """
+
+    index: int
+    time: Time
+    use: str
+    keys: tuple[str, ...]
+    lost: bool = False
+    destroyed: bool = False
+
+
 class Workspace:
     """One workspace, opened."""
 
-    def __init__(self, folder: Path, *, now: Time | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, now: Time | None = None, passphrase: Ask | None = None
+    ) -> None:
         """Open the workspace in `folder`; `now` sets the clock of a simulated one.
 
+        `passphrase` is called if a secret key is needed, once (default: the environment's).
         Raises WorkspaceError if there is none, UsageError for a clock that may not be set.
         """
         self.folder = folder
         config = _read_config(folder)
         self.simulated: bool = config["simulated"]
+        self.origin: str = config["origin"]
+        self.signer: tuple[str, ...] = tuple(config.get("signer", ()))
         if now is not None and not self.simulated:
             raise UsageError("this workspace keeps real time: --now is for simulated ones")
+        self.keys = _key_folder(folder, self.origin, passphrase, simulated=self.simulated)
         self.store = SqliteStore(folder / "ledger.db")
         self._now = now
 
     @classmethod
-    def create(cls, folder: Path, *, simulated: bool = False, now: Time | None = None) -> Self:
-        """Make a workspace in `folder`. Raises WorkspaceError if one is there already."""
+    def create(
+        cls,
+        folder: Path,
+        *,
+        simulated: bool = False,
+        now: Time | None = None,
+        origin: str | None = None,
+        passphrase: Ask | None = None,
+    ) -> Self:
+        """Make a workspace in `folder`: its keys, and a ledger that begins with introducing them.
+
+        `origin` names its public log for ever (default: a name that says it is not published).
+        `passphrase` seals the keys of a real one (default: the environment's).
+        Raises WorkspaceError if one is there already, UsageError for what cannot be asked.
+        """
         if now is not None and not simulated:
             raise UsageError("--now is for simulated workspaces: add --simulated, or leave it out")
+        if origin is not None and (not _ORIGIN.fullmatch(origin) or "//" in origin):
+            raise UsageError(
+                f"origin {origin!r}: write the log's address without https://, such as "
+                "log.example.org/letterlock; at most 255 of a-z, 0-9 and . _ ~ : / -"
+            )
         try:
-            if (folder / _CONFIG).exists():
-                raise WorkspaceError(f"{folder} is a workspace already")
-            for name in ("index", "releases", "keys"):
-                (folder / name).mkdir(parents=True, exist_ok=True)
-            key = folder / "keys" / _KEY
-            with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(secrets.token_bytes(_KEY_SIZE))
-            SqliteStore(folder / "ledger.db", create=True).close()
-            text = f"format = 1\nsimulated = {str(simulated).lower()}\n"
-            (folder / _CONFIG).write_text(text)
+            _refuse_what_is_left(folder)
+            log = secrets.token_bytes(SIZE)
+            if origin is None:
+                public = bytes.fromhex(public_of(VRF, log, ""))
+                origin = f"unpublished.invalid/{hashlib.sha256(public).hexdigest()[:12]}"
+            keys = _key_folder(folder, origin, passphrase, simulated=simulated)
+            keys.unlock()  # nothing is made without a passphrase
+            made = [Key(ED25519, public_of(ED25519, log, origin), log), new(MLDSA44, origin)]
+            vrf = new(VRF, origin)
+            _make_folders(folder)
+            write_secret(folder / "keys" / _BROWSER_KEY, secrets.token_bytes(SIZE))
+            for key in (*made, vrf):
+                keys.write(key)
+            for policy in (folder / _POLICY, folder / "log" / "policy"):
+                _write(policy, policy_text([key.public for key in made]))
+            with closing(SqliteStore(folder / "ledger.db", create=True)) as store:
+                first = [introduction("log", [key.public for key in made])]
+                first += [introduction("vrf", [vrf.public])]
+                clock = store.head().time if now is None else now
+                store.append(first, now=clock if simulated else _wall_clock())
+            _write(folder / _CONFIG, config_text(origin, (), simulated=simulated))
         except OSError as error:
             raise WorkspaceError(f"no workspace could be made in {folder}: {error}") from error
-        return cls(folder, now=now)
+        opened = cls(folder, now=now, passphrase=passphrase)
+        opened.keys = keys  # they are open already
+        return opened
 
     def close(self) -> None:
         """Close the ledger."""
@@ -85,13 +157,42 @@ class Workspace:
         head = self.store.head().time
         return head if self._now is None else max(self._now, head)
 
-    def pseudonym_key(self) -> bytes:
-        """Return the secret key of pseudonyms. Raises OSError, WorkspaceError if it was changed."""
-        path = self.folder / "keys" / _KEY
-        key = path.read_bytes()
-        if len(key) != _KEY_SIZE:
+    # ── keys ────────────────────────────────────────────────────────────────────────────────
+
+    def browser_key(self) -> bytes:
+        """Return the key that hashes browsers' ids: no passphrase may delay a no by Sec-GPC.
+
+        Raises WorkspaceError if it is lost or was changed.
+        """
+        path = self.folder / "keys" / _BROWSER_KEY
+        try:
+            key = path.read_bytes()
+        except OSError as error:
+            raise WorkspaceError(f"{path} cannot be read: {error.strerror}") from error
+        if len(key) != SIZE:
             raise WorkspaceError(f"{path} is not the key it was")
         return key
+
+    def introduced(self, use: str | None = None) -> list[Introduced]:
+        """Return the keys that the ledger introduces, oldest first."""
+        events = list(self.store.events(upto=self.store.head().index))
+        destroyed = {
+            e.body["key"] for e in events if e.kind == "key.destroyed" and e.body is not None
+        }
+        return [
+            _introduced(event, destroyed)
+            for event in events
+            if event.kind == "key.introduced" and event.body is not None
+            if use in {None, event.body["use"]}
+        ]
+
+    def vrf_key(self) -> tuple[int, bytes]:
+        """Return the key of pseudonyms: the index of the event that introduced it, and the secret.
+
+        Raises WorkspaceError if it is lost or does not open, UsageError without a passphrase.
+        """
+        newest = self.introduced("vrf")[-1]
+        return newest.index, self.keys.secret(VRF, newest.keys[0])
 
     # ── recording ───────────────────────────────────────────────────────────────────────────
 
@@ -139,6 +240,78 @@ class Workspace:
         return fold(events, self._as_of(as_of))
 
 
+def introduction(use: str, keys: Sequence[str], *, lost: bool = False) -> Draft:
+    """Return the event that introduces keys: `lost` says that those before could not sign it."""
+    body: dict[str, Any] = {"use": use}
+    body |= {"key": keys[0]} if use == "vrf" else {"keys": list(keys)}
+    return Draft("key.introduced", body | ({"lost": True} if lost else {}))
+
+
+def _introduced(event: Event, destroyed: Container[int]) -> Introduced:
+    body = event.body or {}
+    keys = (body["key"],) if body["use"] == "vrf" else tuple(body["keys"])
+    lost, gone = body.get("lost", False), event.index in destroyed
+    return Introduced(event.index, event.time, body["use"], keys, lost, gone)
+
+
+def policy_text(vkeys: Iterable[str]) -> bytes:
+    """Write the policy of a log that no witness watches yet (C2SP tlog-policy)."""
+    return "".join([*(f"log {vkey}\n" for vkey in vkeys), "quorum none\n"]).encode()
+
+
+def config_text(origin: str, signer: Sequence[str], *, simulated: bool) -> bytes:
+    """Write letterlock.toml."""
+    lines = [f"format = {_FORMAT}", f"simulated = {str(simulated).lower()}"]
+    lines += [f"origin = {json.dumps(origin)}"]
+    lines += [f"signer = {json.dumps(list(signer))}"] if signer else []
+    return "\n".join([*lines, ""]).encode()
+
+
+def _refuse_what_is_left(folder: Path) -> None:
+    """Refuse to make a workspace where one is, or where one was."""
+    if (folder / _CONFIG).exists():
+        raise WorkspaceError(f"{folder} is a workspace already")
+    for part in ("keys", "ledger.db", _POLICY):
+        if (folder / part).exists():
+            raise WorkspaceError(
+                f"{folder / part} is left of a workspace whose {_CONFIG} is gone, or that was "
+                "never finished: restore it from a backup, or choose a new folder"
+            )
+
+
+def _make_folders(folder: Path) -> None:
+    for name in ("index", "releases", "log"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "keys").mkdir(mode=0o700)
+
+
+def _key_folder(folder: Path, origin: str, passphrase: Ask | None, *, simulated: bool) -> KeyFolder:
+    return KeyFolder(
+        folder / "keys", origin=origin, simulated=simulated, ask=passphrase or _from_environment
+    )
+
+
+def _from_environment() -> str:
+    said = passphrase_from_environment()
+    if said is None:
+        raise UsageError(
+            "the keys of this workspace are sealed: set LETTERLOCK_PASSPHRASE, or "
+            "LETTERLOCK_PASSPHRASE_FILE to a file with the passphrase"
+        )
+    return said
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file durably, all of it or nothing. Raises OSError."""
+    part = path.with_name(f".{path.name}")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
+    sync(path.parent)
+
+
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config = tomllib.loads((folder / _CONFIG).read_text())
@@ -146,9 +319,24 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise WorkspaceError(f"{folder} is no workspace: run `letterlock init` there") from error
     except (OSError, ValueError) as error:
         raise WorkspaceError(f"{folder / _CONFIG} cannot be read: {error}") from error
-    if config.get("format") != 1 or not isinstance(config.get("simulated"), bool):
+    if config.get("format") == 1:
+        raise WorkspaceError(
+            f"{folder} is a workspace of format 1, from before there was a public log: make a new "
+            "one with `letterlock init`, and load into it what was loaded here"
+        )
+    well = (
+        config.get("format") == _FORMAT
+        and isinstance(config.get("simulated"), bool)
+        and isinstance(config.get("origin"), str)
+        and _ORIGIN.fullmatch(config["origin"])
+        and _is_command(config.get("signer", ["none"]))
+    )
+    if not well:
         raise WorkspaceError(f"{folder / _CONFIG} is not of a format this program knows")
-    if set(config) - {"format", "simulated"}:
-        unknown = ", ".join(sorted(set(config) - {"format", "simulated"}))
+    if unknown := ", ".join(sorted(set(config) - {"format", "simulated", "origin", "signer"})):
         raise WorkspaceError(f"{folder / _CONFIG}: unknown setting {unknown}")
     return config
+
+
+def _is_command(said: object) -> bool:
+    return isinstance(said, list) and bool(said) and all(isinstance(s, str) and s for s in said)
