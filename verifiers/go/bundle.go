@@ -19,6 +19,8 @@ const (
 	commitmentText = "letterlock/commitment/v1\x00"
 )
 
+var acts = map[string]string{"grant": "said yes", "withdraw": "withdrew", "object": "objected"}
+
 // An answer is what a file proves, in a sentence, and the checkpoint that it rests on, if any;
 // earlier are those that this one continues.
 type answer struct {
@@ -86,7 +88,7 @@ func (j judge) event(r *reader, key, kind string) (*logged, error) {
 	}
 	e := read(l.what+".entry", value)
 	its, found, version := e.count("index"), e.text("kind"), e.count("v")
-	e.take("time")
+	e.integer("time")
 	body := read(l.what+".body", e.take("body"))
 	if err := e.done(); err != nil {
 		return nil, err
@@ -159,7 +161,7 @@ func (j judge) sealed(r *reader) (*sealedRelease, error) {
 	asked := opened.body.text("release")
 	opened.body.text("purpose")
 	opened.body.text("recipient")
-	opened.body.count("as_of")
+	opened.body.integer("as_of")
 	opened.body.count("upto")
 	opened.body.list("sources")
 	opened.body.count("shards")
@@ -169,7 +171,7 @@ func (j judge) sealed(r *reader) (*sealedRelease, error) {
 	id, openedAt, keyAt := sealed.body.text("release"), sealed.body.count("opened"), sealed.body.count("key")
 	members := sealed.body.memberSet("members")
 	sealed.body.hex("manifest", sha256.Size)
-	sealed.body.count("checked")
+	sealed.body.integer("checked")
 	if err := sealed.body.done(); err != nil {
 		return nil, err
 	}
@@ -216,8 +218,8 @@ func (r *reader) claim() claim {
 	default:
 		r.fail("claim is %q, neither in nor not in", said)
 	}
-	if len(c.account) == 0 || len(c.account) > 0xffff {
-		r.fail("account has no byte or more than 65535")
+	if len(c.account) > 0xffff {
+		r.fail("account has more than 65535 bytes")
 	}
 	c.proof = r.hex("vrf", vrfProofSize)
 	c.bucket = r.hex("bucket", -1)
@@ -343,9 +345,6 @@ func (j judge) receipt(r *reader) (answer, error) {
 	if err := r.done(); err != nil {
 		return answer{}, err
 	}
-	if _, ok := receipt.(object); !ok {
-		return answer{}, malformed("receipt: receipt is not an object")
-	}
 	value, err := parseJSON([]byte(event))
 	if err != nil {
 		return answer{}, err
@@ -354,9 +353,16 @@ func (j judge) receipt(r *reader) (answer, error) {
 		return answer{}, malformed("receipt: the event is not canonical")
 	}
 	e := read("receipt.event", value)
-	index, kind, _, _, _ := e.count("index"), e.text("kind"), e.take("time"), e.take("body"), e.take("v")
+	index, kind, version := e.count("index"), e.text("kind"), e.count("v")
+	e.integer("time")
+	body, _ := e.take("body").(object)
 	if err := e.done(); err != nil {
 		return answer{}, err
+	}
+	act, known := acts[fmt.Sprint(body["act"])]
+	subject, named := body["subject"].(string)
+	if kind != "choice.made" || version != 1 || !known || !named {
+		return answer{}, malformed("receipt: the event is not a choice that this program knows")
 	}
 	if signed == nil && proof == nil {
 		return answer{}, untrue("nobody signed it: neither a signed note nor a proof")
@@ -391,8 +397,32 @@ func (j judge) receipt(r *reader) (answer, error) {
 	if signed == nil {
 		said = append(said, "the receipt's own words are not signed")
 	}
-	found.says = fmt.Sprintf("event %d, %s: %s", index, kind, strings.Join(said, ", "))
+	if found.at != nil {
+		origin = found.at.origin
+	}
+	if err := about(receipt, origin, index, commitment, subject); err != nil {
+		return answer{}, err
+	}
+	found.says = fmt.Sprintf("account %q %s (event %d): %s", subject, act, index, strings.Join(said, ", "))
 	return found, nil
+}
+
+// about holds what a receipt says of person and place against the event that is committed to. What
+// else it says is the log's word, and signed with it or not at all.
+func about(receipt interface{}, origin string, index int64, commitment, subject string) error {
+	record, ok := receipt.(object)
+	if !ok {
+		return malformed("receipt: receipt is not an object")
+	}
+	person, _ := record["dpv:hasDataSubject"].(object)
+	place, _ := record["ll:log"].(object)
+	if person["dct:identifier"] != subject {
+		return untrue("the receipt is about somebody else than its event")
+	}
+	if place["ll:origin"] != origin || place["ll:index"] != index || place["ll:commitment"] != commitment {
+		return untrue("the receipt names another place in the log than its event's")
+	}
+	return nil
 }
 
 // promised opens the log's own note about a receipt and returns its origin; rest is what it must say.

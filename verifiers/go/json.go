@@ -268,6 +268,15 @@ func (r *reader) maybeFlag(key string) {
 	delete(r.left, key)
 }
 
+// integer may be below 0, as times are.
+func (r *reader) integer(key string) int64 {
+	number, ok := r.take(key).(int64)
+	if !ok {
+		r.fail("%s is not a whole number", key)
+	}
+	return number
+}
+
 // count is a whole number from 0.
 func (r *reader) count(key string) int64 {
 	number, ok := r.take(key).(int64)

@@ -1,8 +1,8 @@
 // Letterlock-verify checks evidence files of a Letterlock record, and a log's public folder, with
 // no part of Letterlock: see ../README.md.
 //
-//	letterlock-verify -policy FILE [-log FOLDER] [-json] BUNDLE…
-//	letterlock-verify vrf KEY ALPHA PROOF      (hex; prints β)
+//	letterlock-verify -policy FILE [-log FOLDER] [-now SECONDS] [-json] BUNDLE…
+//	letterlock-verify vrf KEY ALPHA PROOF …      (hex; prints β)
 //
 // Exit codes: 0 every file holds, 1 a file cannot be read, 2 usage, 3 a file does not hold.
 package main
@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 )
 
 const (
@@ -127,38 +128,43 @@ func printable(text string) string {
 }
 
 func usage() int {
-	fmt.Fprintln(os.Stderr, "usage: letterlock-verify -policy FILE [-log FOLDER] [-json] BUNDLE...")
-	fmt.Fprintln(os.Stderr, "       letterlock-verify vrf KEY ALPHA PROOF")
+	fmt.Fprintln(os.Stderr, "usage: letterlock-verify -policy FILE [-log FOLDER] [-now SECONDS] [-json] BUNDLE...")
+	fmt.Fprintln(os.Stderr, "       letterlock-verify vrf KEY ALPHA PROOF...")
 	return exitUsage
 }
 
 func vrfCommand(words []string) int {
-	var data [3][]byte
-	for i, word := range words {
-		var err error
-		if data[i], err = unhex(word); err != nil {
-			return usage()
+	code := exitYes
+	for ; len(words) > 0; words = words[3:] {
+		var data [3][]byte
+		for i := range data {
+			var err error
+			if data[i], err = unhex(words[i]); err != nil {
+				return usage()
+			}
 		}
+		beta, err := verifyVRF(data[0], data[1], data[2])
+		if err != nil {
+			fmt.Println("no   ", err)
+			code = exitNo
+			continue
+		}
+		fmt.Println(hex.EncodeToString(beta))
 	}
-	beta, err := verifyVRF(data[0], data[1], data[2])
-	if err != nil {
-		fmt.Println("no   ", err)
-		return exitNo
-	}
-	fmt.Println(hex.EncodeToString(beta))
-	return exitYes
+	return code
 }
 
 func run() int {
-	if len(os.Args) == 5 && os.Args[1] == "vrf" {
+	if len(os.Args) > 2 && len(os.Args)%3 == 2 && os.Args[1] == "vrf" {
 		return vrfCommand(os.Args[2:])
 	}
 	flags := flag.NewFlagSet("letterlock-verify", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	policyName := flags.String("policy", "", "")
 	logName := flags.String("log", "", "")
+	now := flags.Int64("now", time.Now().Unix(), "")
 	asJSON := flags.Bool("json", false, "")
-	if flags.Parse(os.Args[1:]) != nil || *policyName == "" || flags.NArg() == 0 && *logName == "" {
+	if flags.Parse(os.Args[1:]) != nil || *policyName == "" || *now < 0 || flags.NArg() == 0 && *logName == "" {
 		return usage()
 	}
 	data, err := readBounded(*policyName)
@@ -171,6 +177,7 @@ func run() int {
 		fmt.Fprintln(os.Stderr, printable(err.Error()))
 		return exitError
 	}
+	p.until = uint64(*now) + ahead
 	answers := map[string]bool{}
 	say := func(l line) {
 		l.print(*asJSON)

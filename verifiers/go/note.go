@@ -26,6 +26,7 @@ const (
 	mldsa44Cosign = 6
 	mldsa44Size   = 1312
 	maxNote       = 1000000 // bytes; sumdb/note itself reads up to 100 signatures
+	maxSize       = 1 << 62 // sumdb/tlog does not return from sizes beyond
 	maxText       = 255     // bytes of a key's name or an origin: type 06 counts them in one byte
 )
 
@@ -181,8 +182,8 @@ func parseCheckpoint(text string) (checkpoint, error) {
 		return checkpoint{}, malformed("an origin of more than %d bytes", maxText)
 	}
 	size, err := parseDecimal(lines[1])
-	if err != nil {
-		return checkpoint{}, malformed("%q is not a size", lines[1])
+	if err != nil || size > maxSize {
+		return checkpoint{}, malformed("%q is not a size that this program counts to", lines[1])
 	}
 	root, err := parseHash(lines[2])
 	if err != nil {

@@ -21,7 +21,10 @@ type policy struct {
 	witnesses map[string]*key
 	groups    map[string]group
 	quorum    string
+	until     uint64 // seconds; later signatures do not count
 }
+
+const ahead = 300 // seconds by which another clock may be ahead of ours
 
 // A trusted is a checkpoint that the policy accepts, and by whose signatures.
 type trusted struct {
@@ -187,6 +190,9 @@ func (p *policy) check(data []byte) (*trusted, error) {
 	}
 	t := &trusted{checkpoint: point, witnesses: map[string]seen{}, passed: passed}
 	for _, signature := range found {
+		if signature.seconds > p.until {
+			continue
+		}
 		if signature.key.kind == ed25519Note && signature.key.name == point.origin {
 			t.logs = append(t.logs, signature)
 		}

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// node cli.mjs --policy FILE [--json] BUNDLE…
-// node cli.mjs vrf KEY ALPHA PROOF      (hex; prints β)
+// node cli.mjs --policy FILE [--now SECONDS] [--json] BUNDLE…
+// node cli.mjs vrf KEY ALPHA PROOF …      (hex; prints β)
 // Exit codes: 0 every file holds, 1 a file cannot be read, 2 usage, 3 a file does not hold.
 
 import { readFile } from 'node:fs/promises';
@@ -12,8 +12,8 @@ import { fromHex, Malformed, parsePolicy, Untrue, verify, verifyVRF } from './ve
 const [YES, ERROR, USAGE, NO] = [0, 1, 2, 3];
 
 function usage() {
-  console.error('usage: node cli.mjs --policy FILE [--json] BUNDLE...');
-  console.error('       node cli.mjs vrf KEY ALPHA PROOF');
+  console.error('usage: node cli.mjs --policy FILE [--now SECONDS] [--json] BUNDLE...');
+  console.error('       node cli.mjs vrf KEY ALPHA PROOF...');
   return USAGE;
 }
 
@@ -39,9 +39,9 @@ async function read(file) {
   }
 }
 
-async function answer(file, policy) {
+async function answer(file, policy, now) {
   try {
-    const found = await verify(await read(file), policy);
+    const found = await verify(await read(file), policy, now);
     const seen = found.seen ? by(found.seen) : undefined;
     return { file, answer: 'yes', kind: found.kind, says: found.says, by: seen };
   } catch (error) {
@@ -52,28 +52,33 @@ async function answer(file, policy) {
 }
 
 async function vrf(words) {
-  try {
-    const [key, alpha, proof] = words.map((word) => fromHex(word));
-    console.log(Buffer.from(await verifyVRF(key, alpha, proof)).toString('hex'));
-    return YES;
-  } catch (error) {
-    if (error instanceof Malformed) return usage();
-    if (!(error instanceof Untrue)) throw error;
-    console.log(`no    ${error.message}`);
-    return NO;
+  let code = YES;
+  for (let at = 0; at < words.length; at += 3) {
+    try {
+      const [key, alpha, proof] = words.slice(at, at + 3).map((word) => fromHex(word));
+      console.log(Buffer.from(await verifyVRF(key, alpha, proof)).toString('hex'));
+    } catch (error) {
+      if (error instanceof Malformed) return usage();
+      if (!(error instanceof Untrue)) throw error;
+      console.log(`no    ${error.message}`);
+      code = NO;
+    }
   }
+  return code;
 }
 
 async function main(words) {
-  if (words[0] === 'vrf' && words.length === 4) return vrf(words.slice(1));
+  if (words[0] === 'vrf' && words.length > 1 && words.length % 3 === 1) return vrf(words.slice(1));
   let given;
   try {
-    const options = { policy: { type: 'string' }, json: { type: 'boolean' } };
+    const options = { policy: { type: 'string' }, now: { type: 'string' }, json: { type: 'boolean' } };
     given = parseArgs({ args: words, options, allowPositionals: true });
   } catch {
     return usage();
   }
   const files = given.positionals;
+  const { now } = given.values;
+  if ((now ?? '0').match(/^[0-9]{1,15}$/) === null) return usage();
   if (!given.values.policy || files.length === 0) return usage();
   let policy;
   try {
@@ -86,7 +91,7 @@ async function main(words) {
   }
   const answers = new Set();
   for (const file of files) {
-    const line = await answer(file, policy);
+    const line = await answer(file, policy, now && Number(now));
     const because = line.by ? ` [${line.by}]` : '';
     const plain = `${line.answer.padEnd(5)} ${line.file}: ${line.says}${because}`;
     console.log(given.values.json ? JSON.stringify(line) : printable(plain));

@@ -21,6 +21,7 @@ const MAX_SIGNATURES = 100;
 const MAX_LISTED = 100;
 const MAX_TEXT = 255; // bytes of a key's name or an origin: a cosignature counts them in one byte
 const MAX_NUMBER = 2n ** 63n - 1n;
+const AHEAD = 300n; // seconds by which another clock may be ahead of ours
 
 function need(holds, message, Kind = Malformed) {
   if (!holds) throw new Kind(message);
@@ -186,6 +187,7 @@ const TYPES = {
   'text or null': (value) => typeof value === 'string' || value === null,
   'whole number from 0': (value) => Number.isSafeInteger(value) && value >= 0,
   flag: (value) => typeof value === 'boolean',
+  'whole number': Number.isSafeInteger,
   list: Array.isArray,
   object: (value) => value instanceof Map,
 };
@@ -514,11 +516,18 @@ function met(policy, name, witnesses) {
   return listed.filter((member) => met(policy, member, witnesses)).length >= needed;
 }
 
-/** Open a checkpoint: a log of the policy signed it under its origin, and the quorum saw it. */
+/** Open a checkpoint, once for all the proofs that carry the same. */
 async function trusted(policy, source) {
+  if (!policy.opened.has(source)) policy.opened.set(source, await open(policy, source));
+  return policy.opened.get(source);
+}
+
+/** A log of the policy signed the checkpoint under its origin, and the quorum saw it. */
+async function open(policy, source) {
   const note = parseNote(source);
   const point = await parseCheckpoint(note.body);
-  const signed = await signedBy(note, allKeys(policy), point);
+  const all = await signedBy(note, allKeys(policy), point);
+  const signed = new Map([...all].filter(([, seconds]) => (seconds ?? 0n) <= policy.until));
   const logs = policy.logs.filter((key) => signed.has(key) && key.name === point.origin);
   need(logs.length > 0, `no listed key of the log ${point.origin} signed this`, Untrue);
   const whole = point.extensions.length === 0 || logs.some((key) => key.kind === ED25519);
@@ -544,19 +553,23 @@ const FORMAT = 'letterlock/evidence/v1';
 const RECEIPT = 'letterlock/receipt/v1';
 const LOGGED = { index: 'whole number from 0', entry: 'text', proof: 'text' };
 const EVENT = {
-  body: 'object', index: 'whole number from 0', kind: 'text', time: 'whole number from 0',
+  body: 'object', index: 'whole number from 0', kind: 'text', time: 'whole number',
   v: 'whole number from 0',
 };
 const CLAIM = { account: 'text', claim: 'text', vrf: 'text', bucket: 'text', path: 'list' };
+const ACTS = { grant: 'said yes', withdraw: 'withdrew', object: 'objected' };
 const NAME_SIZE = 32;
 const MAX_SET_DEPTH = 32;
 
 const KINDS = { receipt, member, grants };
 
-/** Check one evidence file under a policy file; both are bytes. See the top of this module. */
-export async function verify(evidence, policy) {
+/**
+ * Check one evidence file under a policy file; both are bytes. Signatures from more than 5 minutes
+ * after `now`, in seconds since 1970, do not count. See the top of this module.
+ */
+export async function verify(evidence, policy, now = Math.floor(Date.now() / 1000)) {
   need(evidence.length <= MAX_FILE, 'evidence: more than 16 MiB');
-  const read = await parsePolicy(policy);
+  const read = { ...(await parsePolicy(policy)), until: BigInt(now) + AHEAD, opened: new Map() };
   const value = parseJSON(text(evidence, 'evidence'), 'evidence');
   need(value instanceof Map, 'evidence: not an object');
   need(value.get('format') === FORMAT, `evidence: not ${FORMAT}`);
@@ -606,11 +619,11 @@ async function vrfKey(policy, value) {
 }
 
 const OPENED = {
-  purpose: 'text', recipient: 'text', as_of: 'whole number from 0', upto: 'whole number from 0',
+  purpose: 'text', recipient: 'text', as_of: 'whole number', upto: 'whole number from 0',
   sources: 'list', shards: 'whole number from 0', release: 'text',
 };
 const SEALED = {
-  release: 'text', manifest: 'text', checked: 'whole number from 0',
+  release: 'text', manifest: 'text', checked: 'whole number',
   opened: 'whole number from 0',
 };
 const setShape = (count) => ({
@@ -623,8 +636,7 @@ const prefixed = (said) => concat(bigEndian(utf8(said).length, 2), utf8(said));
 /** Read what is claimed of an account, and return its secret token y. */
 async function tokenOf(claim, key) {
   need(['in', 'not in'].includes(claim.claim), 'claim is neither "in" nor "not in"');
-  const size = utf8(claim.account).length;
-  need(size > 0 && size < 2 ** 16, 'an account has 1 to 65535 bytes');
+  need(utf8(claim.account).length < 2 ** 16, 'an account has at most 65535 bytes');
   const proof = sizedHex(claim.vrf, PROOF_SIZE, 'vrf');
   const label = utf8('letterlock/member/v1\0');
   const alpha = concat(label, prefixed(key.at.origin), prefixed(claim.account));
@@ -723,18 +735,21 @@ async function receipt(content, policy) {
   };
   const found = take(content, shape, 'receipt');
   const event = take(parseCanonical(found.event, 'event'), EVENT, 'event');
+  const act = event.kind === 'choice.made' && event.v === 1 && ACTS[event.body.get('act')];
+  const subject = event.body.get('subject');
+  need(act && typeof subject === 'string', 'the event is not a choice that is known here');
   const salt = sizedHex(found.salt, 32, 'salt');
   need(found.signed !== null || found.proof !== null, 'nobody signed this receipt', Untrue);
   const label = utf8('letterlock/commitment/v1\0');
   const commitment = hex(await sha256(label, salt, utf8(found.event)));
-  const says = [`It records event ${event.index}, ${event.kind}`];
+  const says = [`Account ${subject} ${act} (event ${event.index})`];
   const limits = ['It does not show that the record of this event was heeded.'];
   let seen = null;
   let origin;
   if (found.signed !== null) {
     const sum = hex(await sha256(utf8(canonical(found.receipt))));
     origin = await promised(policy, found.signed, [String(event.index), commitment, sum]);
-    says.push(`signed by the log ${origin}`);
+    says.push(`as the log ${origin} signed`);
   } else {
     limits.push("The receipt's own words are not signed; only the event is proved.");
   }
@@ -742,12 +757,31 @@ async function receipt(content, policy) {
     const leaf = await leafHash(utf8(`{"commitment":"${commitment}"}`));
     const at = await inLog(policy, found.proof, event.index, leaf, 'receipt');
     need(!origin || origin === at.origin, 'signed by one log, proved in another', Untrue);
-    says.push(`entry ${event.index} of the log ${at.origin}`);
+    says.push(`as entry ${event.index} of the log ${at.origin} shows`);
+    origin = at.origin;
     seen = at;
   } else {
     limits.push('It is the log’s promise: no proof that the event is in the log came with it.');
   }
+  about(found.receipt, origin, event.index, commitment, subject);
   return { says: `${says.join(', ')}.`, limits, seen };
+}
+
+/**
+ * Hold what a receipt says of person and place against the event that is committed to. What else it
+ * says is the log's word, and signed with it or not at all.
+ */
+function about(record, origin, index, commitment, subject) {
+  const person = record.get('dpv:hasDataSubject');
+  const place = record.get('ll:log');
+  const hers = person instanceof Map && person.get('dct:identifier') === subject;
+  need(hers, 'the receipt is about somebody else than its event', Untrue);
+  const there =
+    place instanceof Map &&
+    place.get('ll:origin') === origin &&
+    place.get('ll:index') === index &&
+    place.get('ll:commitment') === commitment;
+  need(there, "the receipt names another place in the log than its event's", Untrue);
 }
 
 /** Open the log's own note about a receipt; `lines` are what it has to say after the origin. */
