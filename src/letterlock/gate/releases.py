@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 import tempfile
@@ -36,7 +35,6 @@ from letterlock.ledger import Draft, Event, fold_rules
 from letterlock.policy.decide import Decision, decide, recipient_of
 from letterlock.policy.document import read as read_document
 from letterlock.record import memberset, merkle
-from letterlock.record.vrf import SecretKey
 from letterlock.release import build as building
 from letterlock.release import manifest
 from letterlock.release.build import (
@@ -55,8 +53,6 @@ from letterlock.release.plan import Plan, make_plan, read_columns
 from letterlock.sources.index import Source, write_index
 from letterlock.sources.mapping import Mapping
 from letterlock.sources.table import Table
-from letterlock.store.keys import VRF
-from letterlock.store.tokens import SUFFIX, Tokens
 
 Files = abc.Mapping[str, bytes]
 """The files of a policy's folder."""
@@ -337,18 +333,6 @@ class Releases(Items):
         tokens = self.tokens(logged.key)
         return Naming(logged, scope, partial(tokens.of, threads=threads, progress=progress))
 
-    def tokens(self, key: int) -> Tokens:
-        """Return the tokens under the VRF key that event `key` introduced.
-
-        Raises WorkspaceError if the secret is lost or does not open, UsageError for no such key.
-        """
-        for each in self.introduced(VRF):
-            if each.index == key:
-                secret = SecretKey(self.keys.secret(VRF, each.keys[0]))
-                path = self.keys.path(VRF, each.keys[0]).with_suffix(SUFFIX)
-                return Tokens(path, secret, self.origin)
-        raise UsageError(f"event {key} introduces no key of pseudonyms: see `letterlock key list`")
-
     def _seal(  # noqa: PLR0913, PLR0917 - what was built, from what, and what was looked at
         self,
         request: Request,
@@ -380,7 +364,7 @@ class Releases(Items):
                 if judge(plan, sources, progress).narrower_than(verdicts):
                     return False
                 looked_at = head.index
-            self._publish_blob(data)
+            self.publish_blob(data)
             try:
                 sealed = Draft("release.sealed", {**body, "checked": head.index})
                 with self._writing():
@@ -388,9 +372,6 @@ class Releases(Items):
             except HeadMoved:
                 continue
             return True
-
-    def _publish_blob(self, data: bytes) -> None:
-        """Show what an event names by its SHA-256 beside the log, before it is recorded."""
 
     def outcome_of(self, built: Built) -> Outcome:
         """Return a release's counts as an outcome."""
@@ -410,15 +391,8 @@ class Releases(Items):
     @contextmanager
     def _one_build(self) -> Iterator[None]:
         """Let one build run at a time, and clear away what a killed one left."""
-        releases = self.folder / "releases"
-        with (releases / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise WorkspaceError(
-                    "another build is running in this workspace: wait for it to end"
-                ) from error
-            for left in releases.glob(".*"):
+        with self._building():
+            for left in (self.folder / "releases").glob(".*"):
                 if left.is_dir():
                     self._recover(left)
             yield

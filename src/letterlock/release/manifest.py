@@ -153,16 +153,24 @@ def write(  # noqa: PLR0913 - everything the manifest says
     return canonical(record) + b"\n"
 
 
-def read(folder: Path) -> dict[str, Any]:
-    """Read a release's manifest. Raises VerificationError if it is none, or not canonical."""
+def content(folder: Path) -> bytes:
+    """Return the bytes of a release's manifest. Raises VerificationError if there are none."""
     path = folder / OUTGOING / NAME
     try:
-        data = path.read_bytes()
-        record = json.loads(data)
-        canonically = canonical(record) + b"\n"
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise VerificationError(f"{folder}: no release here ({path} is missing)") from error
-    except (OSError, ValueError, RecursionError, InputError) as error:
+    except OSError as error:
+        raise VerificationError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Read a release's manifest. Raises VerificationError if it is none, or not canonical."""
+    path, data = folder / OUTGOING / NAME, content(folder)
+    try:
+        record = json.loads(data)
+        canonically = canonical(record) + b"\n"
+    except (ValueError, RecursionError, InputError) as error:
         raise VerificationError(f"{path}: not a manifest: {error}") from error
     if canonically != data or not _fits(record, _SHAPE) or record["format"] != FORMAT:
         raise VerificationError(f"{path}: not a canonical manifest of {FORMAT}")

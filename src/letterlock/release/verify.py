@@ -129,14 +129,30 @@ def _check_places(paths: set[str], shards: int) -> None:
         raise VerificationError(f"{min(found, key=found.__getitem__)}: not all of {shards} shards")
 
 
-def _check_members(path: Path, expected: int, record: dict[str, Any]) -> int:
-    """Check the table, and that depth and root follow from it; return the number of members."""
+def pseudonyms(folder: Path) -> bytes:
+    """Return the pseudonyms of members.parquet, end to end, unchecked. Raises VerificationError."""
+    path = folder / OUTGOING / MEMBERS
+    try:
+        return _names(path)
+    except (OSError, ValueError, LookupError, pa.ArrowException) as error:
+        raise VerificationError(f"{path}: cannot be read: {error}") from error
+
+
+def _names(path: Path) -> bytes:
     table = pq.ParquetFile(path).read()
     names = table.column("pseudonym").to_pylist()
-    if table.schema != _PSEUDONYMS or len(names) != expected or None in names:
+    if table.schema != _PSEUDONYMS or None in names:
+        raise VerificationError(f"{MEMBERS}: not pseudonyms of {NAME_SIZE} bytes")
+    return b"".join(names)
+
+
+def _check_members(path: Path, expected: int, record: dict[str, Any]) -> int:
+    """Check the table, and that depth and root follow from it; return the number of members."""
+    names = _names(path)
+    if len(names) != expected * NAME_SIZE:
         raise VerificationError(f"{MEMBERS}: not {expected} pseudonyms of {NAME_SIZE} bytes")
     try:
-        found = MemberSet(b"".join(names))
+        found = MemberSet(names)
     except InputError as error:
         raise VerificationError(f"{MEMBERS}: {error}") from error
     if found.count != record["members"]:

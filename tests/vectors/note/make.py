@@ -682,6 +682,7 @@ BAD_POLICIES: dict[str, bytes | str] = {
     "member-none": lines(N1, "group g any w1 none", "quorum g"),
     "witness-named-none": lines(named("none", W1), "quorum none"),
     "group-named-none": lines(N1, "group none any w1", "quorum none"),
+    "witness-name-of-256-bytes": lines(named("n" * 256, W1), "quorum none"),
     "witnesses-of-one-name": lines(N1, named("w1", W2), "quorum w1"),
     "groups-of-one-name": lines(N1, N2, "group g any w1", "group g any w2", "quorum g"),
     "group-named-like-a-witness": lines(N1, N2, "group w2 any w1", "quorum w2"),
