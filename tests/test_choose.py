@@ -517,7 +517,7 @@ def test_an_off_without_a_browser_is_refused(gate):
         with pytest.raises(InputError):
             gate.gpc(subject, browser)
     assert gate.store.head() == before
-    (gate.folder / "keys" / "pseudonym.key").unlink()
+    (gate.folder / "keys" / "browser.key").unlink()
     with pytest.raises(WorkspaceError):
         gate.gpc("ann", "b")
     assert gate.store.head() == before

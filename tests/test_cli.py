@@ -1,7 +1,8 @@
 """The command line, in sessions: text files of commands with what they print and how they end.
 
     === NAME          a file, up to the next ===; rows of JSON become Parquet if NAME says so
-    $ COMMAND         a command: `letterlock …` is run by its `main`, anything else by the shell
+    $ COMMAND         a command: `letterlock …` is run by its `main`, anything else by the shell;
+                      NAME=VALUE before `letterlock` sets its environment
     text              what it prints; `! text` on standard error; `...` stands for any lines
     [exit N]          how it ends, unless with 0
 
@@ -24,6 +25,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from workspaces import write
 
 SESSIONS = sorted((Path(__file__).parent / "sessions").glob("*.txt"))
 NAME = re.compile(r"<([a-z]+)>")
+VARIABLE = re.compile("[A-Z_]+=.*", re.DOTALL)
 WIDTH = 100
 
 
@@ -114,13 +117,19 @@ class Session:
     def run(self, text: str) -> tuple[int, str, str]:
         """Run a command; returns its exit code and what it printed."""
         words = shlex.split(text)
-        if words[0] != "letterlock":
-            words = ["sh", "-c", text]
-        elif not self.real:
-            return self.call(words)
-        else:
-            words[0] = str(Path(sys.executable).with_name("letterlock"))
         environment = {**os.environ, "COLUMNS": str(WIDTH), "PYTHONDONTWRITEBYTECODE": "1"}
+        told = list(takewhile(VARIABLE.fullmatch, words))
+        if words[len(told) :][:1] != ["letterlock"]:
+            words = ["sh", "-c", text]
+        else:
+            words = words[len(told) :]
+            environment |= dict(word.split("=", 1) for word in told)
+            if not self.real:
+                with pytest.MonkeyPatch.context() as patch:
+                    for name, value in environment.items():
+                        patch.setenv(name, value)
+                    return self.call(words)
+            words[0] = str(Path(sys.executable).with_name("letterlock"))
         done = subprocess.run(
             words, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
         )
@@ -201,7 +210,8 @@ def fixed(monkeypatch, tmp_path):
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setenv("COLUMNS", str(WIDTH))
-    monkeypatch.delenv("LETTERLOCK_WORKSPACE", raising=False)
+    for name in ("WORKSPACE", "PASSPHRASE", "PASSPHRASE_FILE"):
+        monkeypatch.delenv(f"LETTERLOCK_{name}", raising=False)
     for console in (show.OUT, show.ERR):
         monkeypatch.setattr(console, "_width", WIDTH)
     return folder

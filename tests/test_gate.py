@@ -35,6 +35,7 @@ from letterlock.errors import (
 )
 from letterlock.gate import ATTEMPTS, Gate
 from letterlock.ledger import Draft
+from letterlock.record import memberset, merkle, vrf
 from letterlock.release.verify import verify
 from letterlock.sources.records import rows
 from workspaces import (
@@ -69,6 +70,8 @@ from workspaces import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
+ORIGIN = 'origin = "log.example/w"\n'
+PASSPHRASE: Callable[[], str] = lambda: "sesame"  # noqa: E731 - said as it is asked for
 ASKED = ["-p", PURPOSE, "-r", RECIPIENT]
 PATIENCE = 60
 
@@ -96,15 +99,12 @@ def events(gate: Gate, kind: str) -> list[Any]:
 
 def accounts(gate: Gate, built: Any) -> set[str]:
     """Return who is in a release, by computing everybody's pseudonym."""
-    from letterlock.release import build as building  # noqa: PLC0415 - beside what it explains
-
-    opening = next(
-        e.body for e in events(gate, "release.opened") if e.body["release"] == built.release
-    )
-    key = (gate.folder / "keys" / "pseudonym.key").read_bytes()
-    scope = building.hmac.digest(key, building.LABEL + building.canonical(opening), "sha256")
+    opened = next(e for e in events(gate, "release.opened") if e.body["release"] == built.release)
+    scope = memberset.scope(gate.origin, opened.index, merkle.leaf_hash(opened.canonical()))
+    key = vrf.SecretKey(gate.vrf_key()[1])
     ids = gate.store.subject_ids()
-    known = dict(zip(building.pseudonyms(key, scope, ids), ids, strict=True))
+    tokens = [key.token(memberset.alpha(gate.origin, account)) for account in ids]
+    known = {memberset.pseudonym(scope, y): name for y, name in zip(tokens, ids, strict=True)}
     table = pq.ParquetFile(built.folder / "outgoing" / "members.parquet").read()
     return {known[name] for name in table["pseudonym"].to_pylist()}
 
@@ -472,13 +472,16 @@ def test_a_question_that_is_off_is_a_usage_error(ask, why, gate):
 
 def test_a_workspace_is_made_once(tmp_path):
     """A second workspace in the same folder is refused, and the first one stays as it is."""
-    Gate.create(tmp_path / "w").close()
-    key = (tmp_path / "w" / "keys" / "pseudonym.key").read_bytes()
+    Gate.create(tmp_path / "w", passphrase=PASSPHRASE).close()
+    files = {path.name: path.read_bytes() for path in (tmp_path / "w" / "keys").iterdir()}
     with pytest.raises(WorkspaceError, match="is a workspace already"):
-        Gate.create(tmp_path / "w")
-    assert (tmp_path / "w" / "keys" / "pseudonym.key").read_bytes() == key
-    assert (tmp_path / "w" / "keys" / "pseudonym.key").stat().st_mode & 0o777 == 0o600
-    assert len(key) == 32
+        Gate.create(tmp_path / "w", passphrase=PASSPHRASE)
+    assert len(files) == 4
+    for path in (tmp_path / "w" / "keys").iterdir():
+        assert path.read_bytes() == files[path.name]
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "w" / "keys").stat().st_mode & 0o777 == 0o700
+    assert len(files["browser.key"]) == 32
 
 
 @pytest.mark.parametrize(
@@ -486,9 +489,16 @@ def test_a_workspace_is_made_once(tmp_path):
     [
         (None, "is no workspace"),
         ("", "not of a format"),
+        ("format = 1\nsimulated = true\n", "of format 1.*make a new one"),
+        ("format = 3\nsimulated = true\n" + ORIGIN, "not of a format"),
         ("format = 2\nsimulated = true\n", "not of a format"),
-        ('format = 1\nsimulated = "yes"\n', "not of a format"),
-        ("format = 1\nsimulated = true\ncolour = 1\n", "unknown setting colour"),
+        ('format = 2\nsimulated = "yes"\n' + ORIGIN, "not of a format"),
+        ("format = 2\nsimulated = true\norigin = 1\n", "not of a format"),
+        ('format = 2\nsimulated = true\norigin = "a b"\n', "not of a format"),
+        ("format = 2\nsimulated = true\nsigner = 1\n" + ORIGIN, "not of a format"),
+        ("format = 2\nsimulated = true\nsigner = []\n" + ORIGIN, "not of a format"),
+        ("format = 2\nsimulated = true\nsigner = ['']\n" + ORIGIN, "not of a format"),
+        ("format = 2\nsimulated = true\ncolour = 1\n" + ORIGIN, "unknown setting colour"),
         ("format = ", "cannot be read"),
         ("x = " + "1" * 5000, "cannot be read"),
         ("\udcff", "cannot be read"),
@@ -496,7 +506,7 @@ def test_a_workspace_is_made_once(tmp_path):
 )
 def test_what_is_no_workspace_is_not_opened(config, why, tmp_path):
     """A folder without a readable letterlock.toml of this format is no workspace."""
-    Gate.create(tmp_path / "w").close()
+    Gate.create(tmp_path / "w", simulated=True).close()
     path = tmp_path / "w" / "letterlock.toml"
     path.unlink()
     if config is not None:
@@ -520,7 +530,7 @@ def test_only_a_simulated_workspace_has_its_clock_set(tmp_path):
     with pytest.raises(UsageError, match="--simulated"):
         Gate.create(tmp_path / "w", now=NOW)
     assert not (tmp_path / "w").exists()
-    Gate.create(tmp_path / "w").close()
+    Gate.create(tmp_path / "w", passphrase=PASSPHRASE).close()
     with pytest.raises(UsageError, match="keeps real time"):
         Gate(tmp_path / "w", now=NOW)
 
@@ -880,14 +890,14 @@ for n in range(25):
 
 def test_many_processes_record_at_once_and_nothing_is_lost(tmp_path):
     """Refusals from several processes at the same time are all recorded: none is told to wait."""
-    Gate.create(tmp_path / "w").close()
+    Gate.create(tmp_path / "w", passphrase=PASSPHRASE).close()
     processes = [start(tmp_path / "w", str(n), code=CHOOSING) for n in range(2)]
     assert [finish(process)[0] for process in processes] == [0, 0]
     gate = Gate(tmp_path / "w")
     made = [e.body["subject"] for e in events(gate, "choice.made")]
     assert sorted(made) == sorted(f"{k}-{n}" for k in range(2) for n in range(25))
-    assert gate.store.head().index == 99
-    times = [e.time for e in gate.store.every_event(upto=99)]
+    assert gate.store.head().index == 101
+    times = [e.time for e in gate.store.every_event(upto=101)]
     assert times == sorted(times)
     gate.close()
 

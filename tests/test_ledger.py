@@ -140,6 +140,10 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     },
     "release.opened": {"anything": [1, None]},
     "release.sealed": {"anything": [1, None]},
+    "key.introduced": {"anything": [1, None]},
+    "key.destroyed": {"anything": [1, None]},
+    "grants.sealed": {"anything": [1, None]},
+    "statement.published": {"anything": [1, None]},
     "event.erased": {"index": 0},
 }  # fmt: skip
 
@@ -973,7 +977,11 @@ def paths(body: Any) -> Iterator[tuple[str | int, ...]]:
             yield from ((key, *rest) for rest in paths(body[key]))
 
 
-READ = sorted(KINDS - {"release.opened", "release.sealed", "event.erased"})
+KEPT = {
+    "release.opened", "release.sealed", "event.erased",
+    "key.introduced", "key.destroyed", "grants.sealed", "statement.published",
+}  # fmt: skip
+READ = sorted(KINDS - KEPT)
 OPTIONAL = {
     "facts", "noticed", "from", "to", "value", "setting", "language", "earlier", "explicit",
     "categories", "expires", "texts", "settings", "lock", "by", "browser", "sensitive",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import secrets
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +16,9 @@ import typer
 from letterlock import approval
 from letterlock.cli import show
 from letterlock.domain import Signature, Time, time_of
-from letterlock.errors import InputError
+from letterlock.errors import InputError, UsageError
 from letterlock.gate import Gate, Loaded
+from letterlock.store.keys import passphrase_from_environment
 
 NO = 3
 
@@ -51,8 +54,35 @@ def moment(text: str | None) -> Time | None:
 
 
 def gate_of(workspace: Path, now: str | None = None) -> Gate:
-    """Open a workspace, at a clock if one is set."""
-    return Gate(workspace, now=moment(now))
+    """Open a workspace, at a clock if one is set; its passphrase is asked for if it is needed."""
+    return Gate(workspace, now=moment(now), passphrase=passphrase)
+
+
+def passphrase() -> str:
+    """Return the passphrase of the keys: the environment's, or one typed at the terminal.
+
+    Raises UsageError, saying what to set, where there is neither.
+    """
+    said = passphrase_from_environment()
+    if said is not None:
+        return said
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "the keys are sealed with a passphrase, and there is no terminal to ask for it: set "
+            "LETTERLOCK_PASSPHRASE_FILE to a file with it, or LETTERLOCK_PASSPHRASE to itself"
+        )
+    return getpass.getpass("passphrase of the workspace's keys: ")
+
+
+def new_passphrase() -> str:
+    """Return a passphrase to seal keys with, typed twice at a terminal. Raises UsageError."""
+    typed = passphrase_from_environment() is None
+    said = passphrase()
+    if not said:
+        raise UsageError("an empty passphrase protects nothing")
+    if typed and getpass.getpass("once more: ") != said:
+        raise UsageError("the two passphrases differ: nothing was made")
+    return said
 
 
 def key_of(path: Path) -> bytes:
@@ -99,6 +129,24 @@ def content_of(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def new_file(data: bytes, path: Path | None) -> None:
+    """Write a new file, all of it or nothing; print it, if no path is given. Raises InputError."""
+    if path is None:
+        show.OUT.print(data.decode(), end="", markup=False, soft_wrap=True)
+        return
+    try:
+        file = path.open("xb")
+        try:
+            with file:
+                file.write(data)
+        except BaseException:  # half a file is none
+            path.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    show.OUT.print(f"wrote {path}", markup=False)
 
 
 def finish(found: Loaded, what: str, *, as_json: bool) -> None:

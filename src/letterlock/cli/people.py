@@ -20,10 +20,11 @@ from letterlock.cli.options import (
     finish,
     gate_of,
     moment,
+    new_file,
     signatures_of,
 )
 from letterlock.domain import ANY, BEGINNING, END, Line, names, text_of
-from letterlock.errors import InputError, UsageError
+from letterlock.errors import UsageError
 from letterlock.gate import Chosen
 from letterlock.sources.records import rows
 
@@ -205,15 +206,4 @@ def export(
     if out is None:
         show.as_json(found)
         return
-    data = json.dumps(found, ensure_ascii=False, indent=2).encode() + b"\n"
-    try:
-        file = out.open("xb")
-        try:
-            with file:
-                file.write(data)
-        except BaseException:  # half a history is none
-            out.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
-    show.OUT.print(f"wrote {out}", markup=False)
+    new_file(json.dumps(found, ensure_ascii=False, indent=2).encode() + b"\n", out)

@@ -25,7 +25,7 @@ from letterlock.domain import (
     covers,
     text_of,
 )
-from letterlock.errors import InputError, UsageError, WorkspaceError
+from letterlock.errors import InputError, UsageError
 from letterlock.gate.workspace import Workspace
 from letterlock.history import history
 from letterlock.ledger import Draft, Event, mark_of, read_shape, said
@@ -221,11 +221,7 @@ class People(Workspace):
 
     def _browser(self, subject: str, browser: str) -> str:
         """Hash a browser's id: nobody without this workspace's key can tell which one it was."""
-        try:
-            key = self.pseudonym_key()
-        except OSError as error:
-            raise WorkspaceError(f"{error.filename} cannot be read: {error.strerror}") from error
-        told = canonical([subject, browser])
+        told, key = canonical([subject, browser]), self.browser_key()
         return hashlib.blake2b(told, key=key, person=_BROWSER, digest_size=32).hexdigest()
 
     def choose(  # noqa: PLR0913 - one choice, as its subject makes it
