@@ -80,7 +80,7 @@ class Erasure(Keys):
 
     def _stays(self, events: int, *, settled: bool) -> Iterator[Place]:
         """Say of each place what became of it."""
-        said = f"content and salt of all {events} events; their commitments show nothing any more"
+        said = f"content and salt of every event ({events}): a commitment alone shows nothing"
         yield Place("ledger", "erased", said)
         if not settled:
             said = (
