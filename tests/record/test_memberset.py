@@ -175,7 +175,7 @@ def test_names_that_begin_alike_are_told_apart(same):
 
 
 def test_larger_sets_have_levels_that_are_made_when_asked_for():
-    """Beyond 256 buckets the lower part of a tree is built anew for a proof, and is the same."""
+    """Beyond 64 buckets the lower part of a tree is built anew for a proof, and is the same."""
     names = drawn(700)
     found = made(names)
     assert found.depth == 10

@@ -7,6 +7,7 @@ reaches but that still leads to the person is "left", and only if nothing is lef
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -55,22 +56,24 @@ class Erasure(Keys):
         every proof holds as before. May be repeated, after an interruption too.
         Raises UsageError if nothing is recorded about her, LedgerError.
         """
-        found = self.store.events(upto=self.store.head().index, subjects=[subject])
-        hers = [event for event in found if event.subject == subject]
+        hers = []
+        with suppress(UnicodeEncodeError):  # lone surrogates: nobody's account id
+            found = self.store.events(upto=self.store.head().index, subjects=[subject])
+            hers = [event for event in found if event.subject == subject]
         if not hers:
             raise UsageError(f"nothing is recorded about {subject!r}: nothing was erased")
         erased = [event.index for event in hers if event.body is not None]
         with self._writing():
-            for index in erased:
-                self.store.erase(index, now=self.now())
+            settled = self.store.erase(*erased, now=self.now())
         before = [event.index for event in hers if event.body is None]
-        return Erased(subject, tuple(erased), tuple(before), tuple(self._left(len(hers))))
+        places = tuple(self._stays(len(hers), settled=settled))
+        return Erased(subject, tuple(erased), tuple(before), places)
 
-    def _left(self, events: int) -> Iterator[Place]:
+    def _stays(self, events: int, *, settled: bool) -> Iterator[Place]:
         """Say of each place what became of it."""
         said = f"content and salt of all {events} events; their commitments show nothing any more"
         yield Place("ledger", "erased", said)
-        if self._is_in_the_write_ahead_log():
+        if not settled:
             said = (
                 "another process was reading the ledger, so ledger.db-wal may hold what was "
                 "erased: erase again when it has ended"
@@ -80,10 +83,6 @@ class Erasure(Keys):
             if kept.introduced.use == VRF:
                 yield _pseudonyms(kept)
         yield from _ELSEWHERE
-
-    def _is_in_the_write_ahead_log(self) -> bool:
-        path = self.folder / "ledger.db-wal"
-        return path.exists() and path.stat().st_size > 0
 
 
 def _pseudonyms(kept: Kept) -> Place:

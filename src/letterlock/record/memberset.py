@@ -29,7 +29,7 @@ MAX_DEPTH: Final = 32
 _MEMBER: Final = b"letterlock/member/v1\0"
 _PSEUDONYM: Final = b"letterlock/pseudonym/v1\0"
 _EVENT: Final = b"letterlock/event/v1\0"
-_LEVELS: Final = 8
+_LEVELS: Final = 6
 """Of each tree, this many of the lower levels are made when they are asked for, and not kept."""
 
 

@@ -177,32 +177,36 @@ class SqliteStore:
         marks = ",".join("?" * len(columns))
         connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", plain)  # noqa: S608
 
-    def erase(self, index: int, *, now: Time) -> None:
-        """Destroy the content and salt of a personal event; its commitment and place stay.
+    def erase(self, *indexes: int, now: Time) -> bool:
+        """Destroy the content and salt of personal events, all or none; commitments stay.
 
+        Returns whether what was overwritten is gone from the write-ahead log as well: a process
+        that is reading the ledger meanwhile may keep it there.
         Raises LedgerError if there is no such event or it is about everyone.
         """
         with self._connected() as connection:
             with self._transaction(connection):
-                row = connection.execute(
-                    sa.select(_event.c.kind, _event.c.subject).where(_event.c.idx == index)
-                ).one_or_none()
-                if row is None or row.subject is None:
-                    raise LedgerError(f"event {index} is not about a person: nothing was erased")
-                head = _head(connection)
-                time = _recorded_time(connection, head, now)
-                for table in _decision.values():
-                    connection.execute(table.delete().where(table.c.idx == index))
-                connection.execute(
-                    _event.update().where(_event.c.idx == index).values(canonical=None, salt=None)
-                )
-                gone = {"idx": index, "time": BEGINNING, "subject": row.subject}
-                connection.execute(_decision["erased"].insert(), gone)
-                self._insert(
-                    connection, [Draft("event.erased", {"index": index})], head.index + 1, time
-                )
-            # What was overwritten must not live on in the write-ahead log.
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                for index in indexes:
+                    self._erase(connection, index, now)
+            (busy, *_) = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        return not busy
+
+    def _erase(self, connection: sa.Connection, index: int, now: Time) -> None:
+        row = connection.execute(
+            sa.select(_event.c.kind, _event.c.subject).where(_event.c.idx == index)
+        ).one_or_none()
+        if row is None or row.subject is None:
+            raise LedgerError(f"event {index} is not about a person: nothing was erased")
+        head = _head(connection)
+        time = _recorded_time(connection, head, now)
+        for table in _decision.values():
+            connection.execute(table.delete().where(table.c.idx == index))
+        connection.execute(
+            _event.update().where(_event.c.idx == index).values(canonical=None, salt=None)
+        )
+        gone = {"idx": index, "time": BEGINNING, "subject": row.subject}
+        connection.execute(_decision["erased"].insert(), gone)
+        self._insert(connection, [Draft("event.erased", {"index": index})], head.index + 1, time)
 
     def events(self, *, upto: int, subjects: Sequence[str] = ()) -> Iterator[Event]:
         """Yield the events about everyone, and those about `subjects`, up to index `upto`."""
