@@ -1,8 +1,8 @@
 """The verifiers accept the same notes, policies and proofs as we do.
 
 Each case is a receipt's proof under a policy, changed in one place. Ours is asked, too: nobody may
-accept what another refuses, but for ML-DSA-44 (type 06), which the one in Go does not know: there it
-stands in the table what it has to answer.
+accept what another refuses, but for ML-DSA-44 (type 06), which the one in Go does not know; what it
+has to answer there stands in the case.
 """
 
 import base64
