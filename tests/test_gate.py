@@ -35,6 +35,7 @@ from letterlock.errors import (
 )
 from letterlock.gate import ATTEMPTS, Gate
 from letterlock.ledger import Draft
+from letterlock.record import memberset, merkle, vrf
 from letterlock.release.verify import verify
 from letterlock.sources.records import rows
 from workspaces import (
@@ -98,15 +99,12 @@ def events(gate: Gate, kind: str) -> list[Any]:
 
 def accounts(gate: Gate, built: Any) -> set[str]:
     """Return who is in a release, by computing everybody's pseudonym."""
-    from letterlock.release import build as building  # noqa: PLC0415 - beside what it explains
-
-    opening = next(
-        e.body for e in events(gate, "release.opened") if e.body["release"] == built.release
-    )
-    _, key = gate.vrf_key()
-    scope = building.hmac.digest(key, building.LABEL + building.canonical(opening), "sha256")
+    opened = next(e for e in events(gate, "release.opened") if e.body["release"] == built.release)
+    scope = memberset.scope(gate.origin, opened.index, merkle.leaf_hash(opened.canonical()))
+    key = vrf.SecretKey(gate.vrf_key()[1])
     ids = gate.store.subject_ids()
-    known = dict(zip(building.pseudonyms(key, scope, ids), ids, strict=True))
+    tokens = [key.token(memberset.alpha(gate.origin, account)) for account in ids]
+    known = {memberset.pseudonym(scope, y): name for y, name in zip(tokens, ids, strict=True)}
     table = pq.ParquetFile(built.folder / "outgoing" / "members.parquet").read()
     return {known[name] for name in table["pseudonym"].to_pylist()}
 

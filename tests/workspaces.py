@@ -312,13 +312,14 @@ def withdraw(folder: Path, subject: str) -> None:
 def traces(folder: Path) -> tuple[int, list[str]]:
     """Return what a failed command must leave as it was: the ledger's head and every file's name.
 
-    The ledger's own side files come and go.
+    The ledger's own side files come and go, and tokens that were computed are kept.
     """
     gate = Gate(folder)
     head = gate.store.head().index
     gate.close()
     names = (p.relative_to(folder).as_posix() for p in folder.rglob("*"))
-    return head, sorted(n for n in names if not n.startswith("ledger.db-") and n[-5:] != ".lock")
+    kept = (n for n in names if not n.startswith("ledger.db-"))
+    return head, sorted(n for n in kept if not n.endswith((".lock", ".tokens")))
 
 
 def releases(folder: Path) -> list[Path]:

@@ -87,7 +87,7 @@ CONTEXT: Final[Mapping[str, Any]] = {
 }
 """What every name in the document stands for; nothing has to be fetched to read it."""
 
-_DPV_PURPOSES: Final = {
+DPV_PURPOSES: Final = {
     "train.generative": "dpv:ResearchAndDevelopment",
     "train.ranking": "dpv:ResearchAndDevelopment",
     "train.safety": "dpv:ResearchAndDevelopment",
@@ -118,12 +118,12 @@ def history(events: Iterable[Event], subject: str, rules: Rulebook) -> Node:
     state = State(rules, fold(theirs, rules.as_of).subjects)
     return {
         "@context": dict(CONTEXT),
-        "@id": _id("history", subject),
+        "@id": urn("history", subject),
         "@type": "ll:History",
         "dct:conformsTo": "https://w3id.org/dpv/2.3",
-        "ll:asOf": _when(rules.as_of),
+        "ll:asOf": when(rules.as_of),
         "dpv:hasDataSubject": {
-            "@id": _id("subject", subject),
+            "@id": urn("subject", subject),
             "@type": "dpv:DataSubject",
             "dct:identifier": subject,
         },
@@ -138,14 +138,14 @@ def history(events: Iterable[Event], subject: str, rules: Rulebook) -> Node:
 def _event(event: Event, rules: Rulebook, erased_at: Time | None) -> Node:
     """Tell one event; of an erased one, only that it was, and when."""
     node: Node = {
-        "@id": _id("event", str(event.index)),
+        "@id": urn("event", str(event.index)),
         "@type": _TYPES.get(event.kind, "ll:Event"),
         "ll:kind": event.kind,
-        "ll:recordedAt": _when(event.time),
+        "ll:recordedAt": when(event.time),
     }
     if event.body is None:
         node["@type"] = "ll:ErasedEvent"
-        return node | ({} if erased_at is None else {"ll:erasedAt": _when(erased_at)})
+        return node | ({} if erased_at is None else {"ll:erasedAt": when(erased_at)})
     tell = _TELLERS.get(event.kind)
     return node | (tell(event, event.body, rules) if tell else {"ll:body": dict(event.body)})
 
@@ -171,7 +171,7 @@ def _fact(fact: Fact) -> Node:
     key = "dpv:hasJurisdiction" if fact.kind is FactKind.JURISDICTION else "ll:value"
     node: Node = {"@type": "ll:Fact", "ll:factKind": str(fact.kind)}
     node |= {} if fact.value is None else {key: fact.value}
-    return node | _span(fact.span, "ll:from", "ll:to")
+    return node | spanned(fact.span, "ll:from", "ll:to")
 
 
 def _delivered(event: Event, body: _Body, rules: Rulebook) -> Node:
@@ -245,7 +245,7 @@ def _evidence(body: _Body, rules: Rulebook, index: int) -> Node:
     evidence = dict(body.get("evidence") or {})
     node: Node = {}
     if "time" in evidence:
-        node["dpv:isIndicatedAtTime"] = _when(evidence.pop("time"))
+        node["dpv:isIndicatedAtTime"] = when(evidence.pop("time"))
     for key, term in _EVIDENCE.items():
         if key in evidence:
             node[term] = evidence.pop(key)
@@ -275,25 +275,25 @@ def _process(line: Line | Amendment, rules: Rulebook) -> Node:
     """Tell what one line of a choice or of an amendment speaks of."""
     node = _scope(line.purpose, line.pattern, line.recipient, rules)
     if isinstance(line, Amendment) or line.act is not Act.GRANT:
-        return node | _span(line.span, "ll:madeFrom", "ll:madeBefore")
+        return node | spanned(line.span, "ll:madeFrom", "ll:madeBefore")
     given = "dpv:ExplicitlyExpressedConsent" if line.explicit else "dpv:ExpressedConsent"
-    node |= _span(line.reach(), "ll:madeFrom", "ll:madeBefore")
+    node |= spanned(line.reach(), "ll:madeFrom", "ll:madeBefore")
     node |= {"dpv:hasLegalBasis": given, "ll:earlierPeriod": line.earlier}
     if line.categories:
         node["ll:sensitiveCategory"] = sorted(line.categories)
-    return node | ({} if line.expires_at == END else {"ll:expires": _when(line.expires_at)})
+    return node | ({} if line.expires_at == END else {"ll:expires": when(line.expires_at)})
 
 
 def _scope(purpose: str, pattern: str, recipient: str, rules: Rulebook) -> Node:
     """Tell what for, of what and to whom; `*` stands for whatever there is."""
     node: Node = {
         "@type": "dpv:Process",
-        "dpv:hasPurpose": [{"@id": _id("purpose", purpose), "@type": "dpv:Purpose"}],
-        "dpv:hasPersonalData": {"@id": _id("data", pattern), "@type": "dpv:PersonalData"},
+        "dpv:hasPurpose": [{"@id": urn("purpose", purpose), "@type": "dpv:Purpose"}],
+        "dpv:hasPersonalData": {"@id": urn("data", pattern), "@type": "dpv:PersonalData"},
         "dpv:hasRecipient": _recipient(recipient, rules),
     }
-    if purpose in _DPV_PURPOSES:
-        node["dpv:hasPurpose"].append({"@id": _DPV_PURPOSES[purpose]})
+    if purpose in DPV_PURPOSES:
+        node["dpv:hasPurpose"].append({"@id": DPV_PURPOSES[purpose]})
     return node | ({"dpv:hasProcessing": "ai:ModelTraining"} if is_training(purpose) else {})
 
 
@@ -302,26 +302,29 @@ def _recipient(name: str, rules: Rulebook) -> Node:
     known = rules.recipients.get(name)
     if known is None:
         kind = "recipient" if name == ANY else "recipients"
-        return {"@id": _id(kind, name), "@type": "dpv:Recipient"}
+        return {"@id": urn(kind, name), "@type": "dpv:Recipient"}
     types = _DPV_RECIPIENTS[known.recipient_class]
-    return {"@id": _id("recipient", name), "@type": types, "dpv:hasName": known.name}
+    return {"@id": urn("recipient", name), "@type": types, "dpv:hasName": known.name}
 
 
 def _notice(version: str) -> Node:
-    return {"@id": _id("policy", version), "@type": "dpv:PrivacyNotice", "dct:identifier": version}
+    return {"@id": urn("policy", version), "@type": "dpv:PrivacyNotice", "dct:identifier": version}
 
 
-def _id(kind: str, name: str) -> str:
+def urn(kind: str, name: str) -> str:
+    """Name a thing that has no address."""
     return f"urn:letterlock:{kind}:{quote(name, safe='')}"
 
 
-def _when(t: Time) -> str:
+def when(t: Time) -> str:
+    """Write a time as ISO 8601 UTC."""
     return (EPOCH + timedelta(microseconds=t)).isoformat().replace("+00:00", "Z")
 
 
-def _span(span: Span, first: str, last: str) -> Node:
-    node = {} if span.start <= BEGINNING else {first: _when(span.start)}
-    return node | ({} if span.end >= END else {last: _when(span.end)})
+def spanned(span: Span, first: str, last: str) -> Node:
+    """Tell a span; an end that is open is left out."""
+    node = {} if span.start <= BEGINNING else {first: when(span.start)}
+    return node | ({} if span.end >= END else {last: when(span.end)})
 
 
 # ── what stands now ─────────────────────────────────────────────────────────────────────────

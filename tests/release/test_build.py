@@ -6,8 +6,8 @@ here from the specification (docs/spec/manifest.md).
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import hmac
 import json
 from collections import Counter
 from decimal import Decimal
@@ -25,6 +25,8 @@ from letterlock.release import build as building
 from letterlock.release.manifest import PARTY_COLUMNS
 from letterlock.release.verify import verify
 from letterlock.sources.index import item_keys
+from oracle import memberset as sets
+from oracle import vrf
 from workspaces import (
     MAPPING,
     NO,
@@ -103,14 +105,26 @@ def decided(gate, items: list[Item], request: Request = ASKED, as_of=None) -> li
 
 
 def pseudonym(gate, built, account: str) -> bytes:
-    """Compute a pseudonym again, as the specification says."""
-    events = gate.store.every_event(upto=gate.store.head().index)
-    bodies = [dict(e.body) for e in events if e.kind == "release.opened"]
-    (opening,) = [body for body in bodies if body["release"] == built.release]
-    _, key = gate.vrf_key()
-    scope = hmac.new(key, b"letterlock/release-scope/v0\0" + canonical(opening), "sha256").digest()
-    token = hashlib.blake2b(account.encode(), digest_size=32, key=key).digest()
-    return hashlib.sha256(scope + token).digest()
+    """Compute a pseudonym again, as the specification says (docs/spec/memberset.md §2 and §3)."""
+    origin, (_, secret) = gate.origin.encode(), gate.vrf_key()
+    opened = next(
+        e
+        for e in gate.store.every_event(upto=gate.store.head().index)
+        if e.kind == "release.opened" and e.body["release"] == built.release
+    )
+    leaf = hashlib.sha256(b"\0" + opened.canonical()).digest()
+    place = len(origin).to_bytes(2, "big") + origin + opened.index.to_bytes(8, "big")
+    scope = hashlib.sha256(b"letterlock/pseudonym/v1\0" + place + leaf).digest()
+    return hashlib.sha256(scope + token(secret, origin, account.encode())).digest()
+
+
+@functools.cache
+def token(secret: bytes, origin: bytes, account: bytes) -> bytes:
+    """Compute an account's token by the slow twin, which has no shortcut."""
+    lengths = [len(text).to_bytes(2, "big") for text in (origin, account)]
+    alpha = b"letterlock/member/v1\0" + lengths[0] + origin + lengths[1] + account
+    point = vrf.encode_to_curve(vrf.public_key(secret), alpha)
+    return vrf.output(vrf.times(vrf.scalar(secret), point))[:32]
 
 
 def shard_of(item: str | int) -> int:
@@ -211,6 +225,9 @@ def test_counts_add_up(made):
     assert (outcome.items, outcome.released) == (counts["items"], counts["released"])
     assert {r.name.lower(): n for r, n in outcome.withheld.items()} == counts["by_reason"]
     assert gate.outcome_of(built).withheld == outcome.withheld
+    classes = Counter(row["data_class"] for row in released(built.folder))
+    assert counts["by_class"] == dict(classes)
+    assert classes.total() == counts["released"]
 
 
 def test_the_manifest_says_what_was_asked(made):
@@ -249,6 +266,29 @@ def test_the_ledger_says_what_was_opened_and_sealed(made):
     assert sealed.body["manifest"] == sha256(bytes_of(built.folder)["outgoing/manifest.json"])
     assert opened.index < sealed.index
     assert sealed.body["checked"] == sealed.index - 1
+
+
+def test_the_member_set_is_sealed(made):
+    """Seal and manifest say where opening and key are logged, and the root over all names."""
+    gate, built = made
+    events = list(gate.store.every_event(upto=gate.store.head().index))
+    opened, sealed = (
+        next(e for e in events if e.kind == kind) for kind in ("release.opened", "release.sealed")
+    )
+    (key,) = gate.introduced("vrf")
+    names = members(built.folder)
+    depth = sets.depth(names)
+    root = sets.root(sets.buckets(names, depth)).hex()
+    said = {"opened": opened.index, "key": key.index, "depth": depth, "root": root}
+    leaf = hashlib.sha256(b"\0" + opened.canonical()).hexdigest()
+    assert built.record["member_set"] == said | {"opening": leaf}
+    assert sealed.body == said | {
+        "release": built.release,
+        "manifest": sha256(bytes_of(built.folder)["outgoing/manifest.json"]),
+        "members": len(names),
+        "checked": sealed.index - 1,
+    }
+    assert key.index < opened.index < sealed.index
 
 
 def leaves(value: Any) -> list[Any]:
@@ -445,7 +485,9 @@ def test_a_table_without_rows_makes_a_release_without_rows(groups, tmp_path):
             writer.write_table(SCHEMA.empty_table())
     gate.add_table("mail", path, columns())
     built = gate.build(PURPOSE, RECIPIENT)
-    assert built.record["counts"] == {"by_reason": {}, "items": 0, "released": 0, "withheld": 0}
+    assert built.record["counts"] == {
+        "by_class": {}, "by_reason": {}, "items": 0, "released": 0, "withheld": 0,
+    }  # fmt: skip
     assert verify(built.folder).rows == 0
     assert withheld(built.folder) == []
     gate.close()

@@ -21,12 +21,15 @@ import pytest
 
 from letterlock.domain import canonical, sha256
 from letterlock.errors import VerificationError
+from letterlock.record.memberset import MemberSet
 from letterlock.release.verify import verify
 from workspaces import PURPOSE, RECIPIENT, workspace
 
 FREE = ("release", "simulated", "purpose", "recipient", "as_of", "policy")
 MANIFEST, MEMBERS = "outgoing/manifest.json", "outgoing/members.parquet"
 WITHHELD = "private/withheld.parquet"
+PLACES = ("opened", "opening", "key")
+"""Where the log has opening and key: the files cannot contradict it, unless the key comes later."""
 
 
 @pytest.fixture(scope="module")
@@ -286,8 +289,10 @@ def moved_to(name: str) -> Any:
 def member_more(release: Path) -> None:
     """Add to the table somebody who is in no row, and to the count."""
     altered_members(lambda names: sorted([*names, b"\xff" * 32]))(release)
+    found = MemberSet(b"".join(table_of(release / MEMBERS)["pseudonym"].to_pylist()))
     record = record_of(release)
     record["members"] += 1
+    record["member_set"] |= {"depth": found.depth, "root": found.root.hex()}
     write(release, record)
 
 
@@ -358,6 +363,20 @@ RESEALED = {
         altered_shard("members", lambda v: [["0"]] * len(v), pa.list_(pa.string())),
         "not lists of rows"
     ),
+    "a row of another class": (
+        altered_shard("data_class", lambda v: ["other", *v[1:]], pa.string()), "data classes"
+    ),
+    "a row of no class": (
+        altered_shard("data_class", lambda v: [None, *v[1:]], pa.string()), "data classes"
+    ),
+    "classes that are numbers": (
+        altered_shard("data_class", lambda v: [1] * len(v), pa.int64()), "data classes"
+    ),
+    "classes that are lists": (
+        altered_shard("data_class", lambda v: [[x] for x in v], pa.list_(pa.string())),
+        "cannot be read|data classes"
+    ),
+    "no classes": (dropped("data_class"), "cannot be read"),
     "a column less": (dropped("quoted"), "cannot be read"),
     "a shard that is no Parquet": (bytes_instead(b"no"), "cannot be read"),
     "a shard that is empty": (bytes_instead(b""), "cannot be read"),
@@ -437,6 +456,8 @@ def test_every_number_counts(release):
         for key in at:
             inner = inner[key]
         for other in (inner + 1, inner - 1):
+            if at[-1] in PLACES and other >= 0:
+                continue
             write(release, put(record, at, other))
             refused(release)
 
@@ -449,6 +470,7 @@ def test_what_is_no_count_is_noticed(value, release):
     """Negative and huge numbers, truths, texts and containers are no counts."""
     record = record_of(release)
     places = [at for at in numbers(record) if at[0] not in {"files", "private"}]
+    places = [at for at in places if at[-1] != "opened" or value != 2**53 - 1]
     places += [("files", 0, "rows"), ("files", 3, "bytes"), ("private", 0, "rows")]
     for at in places:
         write(release, put(record, at, value))
@@ -468,13 +490,16 @@ def test_what_is_of_another_type_is_noticed(value, release):
     """Each key of a manifest, down to those of a file, holds what it should."""
     record = record_of(release)
     places: list[tuple[Any, ...]] = [(key,) for key in record]
-    places += [(key, inner) for key in ("recipient", "counts") for inner in record[key]]
+    places += [
+        (key, inner) for key in ("recipient", "counts", "member_set") for inner in record[key]
+    ]
     places += [("files", 1, key) for key in record["files"][1]]
     places += [("policy", 0, key) for key in record["policy"][0]]
     places += [("files", 1), ("private", 0), ("policy", 0)]
     for at in places:
         free = at[0] in FREE and isinstance(value, str | bool)
         same = free or (at == ("policy",) and value == [])
+        same |= at == ("member_set", "opened") and repr(value) in {repr(2**53 - 1), "7777"}
         if not same:
             write(release, put(record, at, value))
             refused(release)
@@ -483,7 +508,15 @@ def test_what_is_of_another_type_is_noticed(value, release):
 def test_a_key_more_or_less_is_noticed(release):
     """A manifest has its keys and no others, at every level."""
     record = record_of(release)
-    for at in ((), ("recipient",), ("counts",), ("files", 0), ("private", 0), ("policy", 0)):
+    for at in (
+        (),
+        ("recipient",),
+        ("counts",),
+        ("member_set",),
+        ("files", 0),
+        ("private", 0),
+        ("policy", 0),
+    ):
         inner = record
         for key in at:
             inner = inner[key]
@@ -492,6 +525,49 @@ def test_a_key_more_or_less_is_noticed(release):
         for other in changed:
             write(release, put(record, at, other) if at else other)
             refused(release, "not a canonical manifest")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda said: {"key": said["opened"]},
+        lambda said: {"key": said["opened"] + 1},
+        lambda said: {"opened": said["key"]},
+        lambda said: {"opening": said["opening"].upper()},
+        lambda said: {"opening": said["opening"][:-1]},
+        lambda said: {"root": said["opening"]},
+        lambda said: {"root": said["root"].upper()},
+        lambda said: {"depth": said["depth"] + 1},
+    ],
+)
+def test_a_member_set_that_is_none_is_noticed(change, release):
+    """The key comes before the opening, hashes are hashes, and root and depth are the table's."""
+    record = record_of(release)
+    said = record["member_set"]
+    write(release, put(record, ("member_set",), {**said, **change(said)}))
+    refused(release, "no opening|another depth or root")
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_classes_that_are_counted_otherwise_are_noticed(private, release):
+    """The rows are of the classes that the manifest says, as many of each."""
+    if not private:
+        shutil.rmtree(release / "private")
+    record = record_of(release)
+    counts = record["counts"]["by_class"]
+    first, second = sorted(counts)[:2]
+    for odd in (
+        {**counts, first: counts[second], second: counts[first]},
+        {**counts, first: counts[first] + 1, second: counts[second] - 1},
+        {**counts, "other": 1},
+        {**counts, "other": 0},
+        {first: counts[first]},
+        {"other" if name == first else name: n for name, n in counts.items()},
+        {},
+    ):
+        assert odd != counts
+        write(release, put(record, ("counts", "by_class"), odd))
+        refused(release, "data class")
 
 
 @pytest.mark.parametrize("reason", ["none", "", "Minor", "allow", "MINOR", "no_grant "])
@@ -655,7 +731,9 @@ def test_a_flipped_bit_in_the_manifest_is_noticed_or_free(release):
             found = verify(release).record
         except VerificationError:
             continue
-        assert {key for key in honest if found[key] != honest[key]} <= set(FREE)
+        assert {key for key in honest if found[key] != honest[key]} <= {*FREE, "member_set"}
+        mine, theirs = found["member_set"], honest["member_set"]
+        assert {key for key in theirs if mine[key] != theirs[key]} <= set(PLACES)
 
 
 def test_a_large_index_does_not_wrap(release):

@@ -15,6 +15,9 @@ from letterlock.cli import replay as replay_screen
 from letterlock.cli import show
 from letterlock.cli.contracts import app as contract_app
 from letterlock.cli.hold import app as hold_app
+from letterlock.cli.keys import app as key_app
+from letterlock.cli.keys import erase
+from letterlock.cli.log import app as log_app
 from letterlock.cli.notice import app as notice_app
 from letterlock.cli.operators import approve, declare
 from letterlock.cli.options import (
@@ -36,9 +39,20 @@ from letterlock.cli.options import (
 from letterlock.cli.people import app as register_app
 from letterlock.cli.people import choose, export
 from letterlock.cli.policy import app as policy_app
+from letterlock.cli.prove import app as prove_app
+from letterlock.cli.prove import statement
 from letterlock.cli.witness import app as witness_app
-from letterlock.errors import LedgerError, LetterlockError, UsageError, VerificationError
+from letterlock.errors import (
+    LedgerError,
+    LetterlockError,
+    ProofError,
+    SignatureError,
+    UsageError,
+    VerificationError,
+)
+from letterlock.evidence import page
 from letterlock.gate import Gate
+from letterlock.gate.offline import check_evidence
 from letterlock.gate.policies import publishable, to_sign
 from letterlock.release.verify import verify as verify_release
 from letterlock.replay import replay as replay_case
@@ -63,6 +77,9 @@ app.add_typer(policy_app, name="policy")
 app.add_typer(hold_app, name="hold")
 app.add_typer(notice_app, name="notice")
 app.add_typer(contract_app, name="contract")
+app.add_typer(log_app, name="log")
+app.add_typer(prove_app, name="prove")
+app.add_typer(key_app, name="key")
 app.add_typer(witness_app, name="witness")
 
 
@@ -200,8 +217,10 @@ def _add(  # noqa: PLR0917 - the options of two commands
 
 app.command()(choose)
 app.command()(export)
+app.command()(erase)
 app.command()(approve)
 app.command()(declare)
+app.command()(statement)
 
 
 @app.command()
@@ -289,9 +308,36 @@ def explain(
 
 @app.command()
 def verify(
-    release: Annotated[Path, typer.Argument(help="The release's folder.")], *, as_json: Json = False
+    what: Annotated[list[Path], typer.Argument(help="A release's folder, or evidence files.")],
+    *,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="For evidence: whose signatures you rely on (C2SP tlog-policy)."),
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option(help="For a statement: a copy of the log's folder.")
+    ] = None,
+    release: Annotated[
+        Path | None, typer.Option(help="For evidence of a release: the release's folder.")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
-    """Check a release's files against its manifest: every hash, count and index."""
+    """Check evidence by a policy, or a release's files by its manifest; asks nobody."""
+    if policy is None and len(what) == 1 and what[0].is_dir():
+        _verify_release(what[0], as_json=as_json)
+        return
+    if policy is None:
+        raise UsageError(
+            "evidence is checked by a policy, which says whose signatures you rely on: --policy"
+        )
+    found = check_evidence(what, policy, log=log, release=release)
+    if as_json:
+        show.as_json({"verified": True, "findings": [each.record() for each in found]})
+        return
+    show.OUT.print("\n".join(page.text(each) for each in found), end="", markup=False)
+
+
+def _verify_release(release: Path, *, as_json: bool) -> None:
     found = verify_release(release)
     if as_json:
         show.as_json({"release": found.release, "verified": True, "manifest": found.record})
@@ -302,7 +348,7 @@ def verify(
     show.OUT.print(f"  rows: {found.rows:,}; they name {named}, all of them in the table")
     if found.withheld_checked:
         show.OUT.print("  the withheld table (private) agrees with the manifest's counts")
-    show.OUT.print("  not shown by this: that the ledger behind it was honest")
+    show.OUT.print("  not shown by this: that it is the release which the log has: prove release")
 
 
 @app.command()
@@ -375,7 +421,7 @@ def main() -> None:
     except _Interrupted:
         show.ERR.print("interrupted: nothing was left half-done")
         sys.exit(INTERRUPTED)
-    except VerificationError as error:
+    except (VerificationError, ProofError, SignatureError) as error:
         show.ERR.print(f"no: {error}", markup=False)
         sys.exit(NO)
     except UsageError as error:

@@ -131,6 +131,24 @@ def content_of(path: Path) -> bytes:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
+def new_file(data: bytes, path: Path | None) -> None:
+    """Write a new file, all of it or nothing; print it, if no path is given. Raises InputError."""
+    if path is None:
+        show.OUT.print(data.decode(), end="", markup=False, soft_wrap=True)
+        return
+    try:
+        file = path.open("xb")
+        try:
+            with file:
+                file.write(data)
+        except BaseException:  # half a file is none
+            path.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    show.OUT.print(f"wrote {path}", markup=False)
+
+
 def finish(found: Loaded, what: str, *, as_json: bool) -> None:
     """Print what was loaded; exit 3 if a row was refused."""
     show.loaded(what, found, quiet=as_json)

@@ -20,8 +20,8 @@ _IN = "   "
 
 def screen(result: Result) -> None:
     """Print a replay; lines that start with a letter in column one are headings."""
-    second = list(day_lines(result))
-    for line in (*lines(result), *([""] if second else []), *second):
+    parts = [list(part) for part in (lines(result), day_lines(result), public_lines(result))]
+    for line in [line for part in parts for line in ([] if part is parts[0] else [""]) + part]:
         bold = line[:1].isalpha() and line[1:3] == "  "
         OUT.print(line, style="bold" if bold else None, markup=False)
 
@@ -147,6 +147,36 @@ def day_lines(result: Result) -> Iterator[str]:
         yield from _folded(f"Without a figure: {', '.join(question.heads)}", _IN)
     for day in days:
         yield from _refused(day)
+
+
+def public_lines(result: Result) -> Iterator[str]:
+    """Yield the lines of the third screen, if the world has a third act."""
+    act = result.act_three
+    if act is None:
+        return
+    yield f"G  {day_of(act.at)}: what anybody can check at home"
+    seen = " and ".join(act.witnesses)
+    yield from _folded(
+        f"The log is public: {act.entries:,} entries, everything about a person in it a "
+        f"commitment; cosigned by {seen}, made up too",
+        _IN,
+    )
+    statement, receipt, absence = (finding.proved for finding in act.findings)
+    yield "   Signed, and checked against every entry:"
+    yield from _folded(statement[0])
+    yield f"   Not signed, of {act.other}:"
+    yield from _folded(act.refused)
+    counted = result.world.words.counted
+    yield from _folded(
+        f"{act.member} said no, and {act.messages:,} {counted} that she sent or received would be "
+        "in the plain export. She holds:",
+        _IN,
+    )
+    yield from _folded(f"her receipt. {receipt[0]} {receipt[1].strip()}")
+    yield from _folded(f"a proof. {absence[0]}")
+    yield "   Check it as a stranger would:"
+    for words in act.commands(result.out):
+        yield from _wrapped(words)
 
 
 def _small(text: str) -> str:

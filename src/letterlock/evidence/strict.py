@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeAlias
 
 from letterlock.domain import END, canonical
 from letterlock.errors import InputError
@@ -18,6 +18,10 @@ DEPTH: Final = 32
 VALUES: Final = 2**18
 """Commas and brackets, at most: each value needs one of them."""
 
+Shape: TypeAlias = Mapping[str, type | tuple[type, ...]]
+"""Every key of an object, and the types that its value may have."""
+
+_TIMES: Final = frozenset({"time", "as_of"})
 _DIGITS: Final = len(str(END))
 
 
@@ -45,10 +49,10 @@ def parse_canonical(data: bytes, what: str, *, limit: int, values: int = VALUES)
     return value
 
 
-def shaped(value: object, shape: Mapping[str, type | tuple[type, ...]], what: str) -> Any:  # noqa: ANN401
+def shaped(value: object, shape: Shape, what: str) -> Any:  # noqa: ANN401 - the same value
     """Return an object that has exactly the keys of `shape`, each of its type.
 
-    bool never passes for int, and no integer is below 0. Raises InputError.
+    bool never passes for int, and only a time may be below 0. Raises InputError.
     """
     if not isinstance(value, dict):
         raise InputError(f"{what}: not an object")
@@ -60,7 +64,7 @@ def shaped(value: object, shape: Mapping[str, type | tuple[type, ...]], what: st
         found = value[key]
         if not isinstance(found, kinds) or (isinstance(found, bool) and kinds is not bool):
             raise InputError(f"{what}: {key} is of the wrong type")
-        if isinstance(found, int) and found < 0:
+        if isinstance(found, int) and found < 0 and key not in _TIMES:
             raise InputError(f"{what}: {key} is below 0")
     return value
 

@@ -1,15 +1,18 @@
 """The gate: opens a workspace, joins what lies below, and records. Every way in calls it.
 
 A workspace is a folder: letterlock.toml, ledger.db, index/ (who is in which row of which table),
-releases/ (each with `outgoing` and `private`), keys/. Logic lives in the modules it calls.
+releases/ (each with `outgoing` and `private`), keys/ (secret), log.policy and log/ (public).
+Logic lives in the modules it calls.
 """
 
 from letterlock.gate.contracts import Contracts
+from letterlock.gate.erasure import Erased, Erasure
 from letterlock.gate.holds import Held, Holds
 from letterlock.gate.notices import Exported, Notices
 from letterlock.gate.operators import Operators
 from letterlock.gate.people import FEW, Chosen, Loaded, People
 from letterlock.gate.policies import Policies
+from letterlock.gate.proofs import Proofs
 from letterlock.gate.releases import ATTEMPTS, Built, Checked, Outcome, Releases
 
 __all__ = [
@@ -18,6 +21,7 @@ __all__ = [
     "Built",
     "Checked",
     "Chosen",
+    "Erased",
     "Exported",
     "Gate",
     "Held",
@@ -26,5 +30,5 @@ __all__ = [
 ]
 
 
-class Gate(Operators, Policies, Notices, People, Contracts, Holds, Releases):
+class Gate(Operators, Policies, Notices, People, Contracts, Holds, Releases, Proofs, Erasure):
     """One workspace, opened: every verb there is."""

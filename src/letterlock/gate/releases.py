@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
+import json
 import shutil
 import tempfile
 from collections import abc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,18 +27,28 @@ from letterlock.domain import (
     time_of,
 )
 from letterlock.errors import HeadMoved, ReleaseError, UsageError, WorkspaceError
+from letterlock.evidence.entries import MAX_ENTRY, entries_of
 from letterlock.gate.items import Items
 from letterlock.gate.policies import drafts_of
 from letterlock.gate.workspace import silent
 from letterlock.ledger import Draft, Event, fold_rules
 from letterlock.policy.decide import Decision, decide, recipient_of
 from letterlock.policy.document import read as read_document
+from letterlock.record import memberset, merkle
 from letterlock.release import build as building
 from letterlock.release import manifest
-from letterlock.release.build import SHARDS, Progress, Verdicts, by_reason, judge, present_in
+from letterlock.release.build import (
+    SHARDS,
+    Naming,
+    Progress,
+    Verdicts,
+    by_reason,
+    judge,
+    present_in,
+)
 from letterlock.release.impact import Impact, impact
 from letterlock.release.kernel import ALLOW, reason_and_role
-from letterlock.release.manifest import Opening
+from letterlock.release.manifest import Logged, Opening
 from letterlock.release.plan import Plan, make_plan, read_columns
 from letterlock.sources.index import Source, write_index
 from letterlock.sources.mapping import Mapping
@@ -255,7 +266,7 @@ class Releases(Items):
         sources = self.sources(names)
         while True:
             try:
-                opening, rules, looked_at = self._open(request, as_of, sources)
+                opening, rules, looked_at, logged = self._open(request, as_of, sources)
             except HeadMoved:
                 continue
             break
@@ -266,9 +277,9 @@ class Releases(Items):
         sealing = False
         try:
             work.mkdir()
-            _, key = self.vrf_key()
+            naming = self._naming(logged, threads, progress)
             data = building.build(
-                opening, plan, verdicts, sources, self.store, key, work,
+                opening, plan, verdicts, sources, self.store, naming, work,
                 threads=threads, progress=progress,
             )  # fmt: skip
             for source in sources:
@@ -286,12 +297,13 @@ class Releases(Items):
 
     def _open(
         self, request: Request, as_of: Time | None, sources: Sequence[Source]
-    ) -> tuple[Opening, Rulebook, int]:
+    ) -> tuple[Opening, Rulebook, int, Logged]:
         """Record that a release is opened; returns also up to which event all was seen as of T.
 
-        Raises HeadMoved if somebody recorded in between.
+        Raises HeadMoved if somebody recorded in between, or introduced another key.
         """
         head = self.store.head()
+        key, _ = self.vrf_key()
         rules = fold_rules(self.store.events(upto=head.index), self._as_of(as_of))
         opening = Opening(
             request.purpose, recipient_of(request, rules), rules.as_of, head.index,
@@ -303,9 +315,23 @@ class Releases(Items):
                 f"{target} is there already: the same request gives the same release"
             )
         opened_at, draft = max(self.now(), rules.as_of), Draft("release.opened", opening.body())
+        event = Event(head.index + 1, opened_at, draft.kind, draft.body)
+        if len(event.canonical()) > MAX_ENTRY:
+            raise ReleaseError(
+                f"{len(sources)} sources are too many for one release: its opening would be larger "
+                f"than the {MAX_ENTRY} bytes of a log entry"
+            )
         with self._writing():
             opened = self.store.append([draft], now=opened_at, expect=head.index)
-        return opening, rules, opened.index if head.time <= rules.as_of else -1
+        seen = opened.index if head.time <= rules.as_of else -1
+        (written,) = entries_of(self.store.entries(opened.index, upto=opened.index))
+        return opening, rules, seen, Logged(opened.index, merkle.leaf_hash(written.entry), key)
+
+    def _naming(self, logged: Logged, threads: int, progress: Progress) -> Naming:
+        """Return what names people in the release that was opened there."""
+        scope = memberset.scope(self.origin, logged.opened, logged.leaf)
+        tokens = self.tokens(logged.key)
+        return Naming(logged, scope, partial(tokens.of, threads=threads, progress=progress))
 
     def _seal(  # noqa: PLR0913, PLR0917 - what was built, from what, and what was looked at
         self,
@@ -321,7 +347,14 @@ class Releases(Items):
 
         Compare-and-set on the head: what is recorded in between is looked at too.
         """
-        body = {"release": opening.id, "manifest": sha256(data)}
+        record = json.loads(data)
+        said = {key: record["member_set"][key] for key in ("opened", "key", "depth", "root")}
+        body = {
+            "release": opening.id,
+            "manifest": sha256(data),
+            "members": record["members"],
+            **said,
+        }
         while True:
             head = self.store.head()
             now = max(self.now(), head.time)
@@ -331,6 +364,7 @@ class Releases(Items):
                 if judge(plan, sources, progress).narrower_than(verdicts):
                     return False
                 looked_at = head.index
+            self.publish_blob(data)
             try:
                 sealed = Draft("release.sealed", {**body, "checked": head.index})
                 with self._writing():
@@ -357,15 +391,8 @@ class Releases(Items):
     @contextmanager
     def _one_build(self) -> Iterator[None]:
         """Let one build run at a time, and clear away what a killed one left."""
-        releases = self.folder / "releases"
-        with (releases / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise WorkspaceError(
-                    "another build is running in this workspace: wait for it to end"
-                ) from error
-            for left in releases.glob(".*"):
+        with self._building():
+            for left in (self.folder / "releases").glob(".*"):
                 if left.is_dir():
                     self._recover(left)
             yield

@@ -17,9 +17,13 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from letterlock import approval
-from letterlock.domain import Rulebook, Signature, State, Time, text_of
-from letterlock.errors import UsageError, WorkspaceError
+from letterlock.domain import Rulebook, Signature, State, Time, sha256, text_of
+from letterlock.errors import InputError, LedgerError, UsageError, WorkspaceError
+from letterlock.evidence import entries
 from letterlock.ledger import Draft, Event, fold, fold_rules
+from letterlock.record import checkpoint, merkle, note, tlog
+from letterlock.record.checkpoint import Checkpoint
+from letterlock.record.vrf import SecretKey
 from letterlock.store.keys import (
     ED25519,
     MLDSA44,
@@ -35,12 +39,15 @@ from letterlock.store.keys import (
     write_secret,
 )
 from letterlock.store.sqlite import SqliteStore
+from letterlock.store.tiles import LogFolders
+from letterlock.store.tokens import SUFFIX, Tokens
 
 _BROWSER_KEY: Final = "browser.key"
 _CONFIG: Final = "letterlock.toml"
 _WRITING: Final = "ledger.lock"
-_POLICY: Final = "log.policy"
+POLICY: Final = "log.policy"
 _FORMAT: Final = 2
+_RESTORE: Final = "Restore the newest backup of ledger.db (docs/keys.md, Backup and restore)"
 # The name of the log stands in signed notes and policy files: no space, no plus (signed-note).
 _ORIGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:/-]{0,254}")
 
@@ -49,7 +56,8 @@ def silent(_what: str, _done: int, _total: int) -> None:
     """Show no progress."""
 
 
-def _wall_clock() -> Time:
+def wall_clock() -> Time:
+    """Return the time of the machine."""
     return time.time_ns() // 1000
 
 
@@ -92,8 +100,18 @@ class Workspace:
         if now is not None and not self.simulated:
             raise UsageError("this workspace keeps real time: --now is for simulated ones")
         self.keys = _key_folder(folder, self.origin, passphrase, simulated=self.simulated)
+        self.log_files = LogFolders(folder / "log", folder / "sequencer")
+        # Before the ledger's head is read: both may move on in between.
+        logged = [self.published(), self._checkpoint(self.log_files.committed())]
         self.store = SqliteStore(folder / "ledger.db")
         self._now = now
+        try:
+            for each in logged:
+                if each is not None:
+                    self._check_against(each)
+        except BaseException:
+            self.store.close()
+            raise
 
     @classmethod
     def create(
@@ -132,14 +150,14 @@ class Workspace:
             write_secret(folder / "keys" / _BROWSER_KEY, secrets.token_bytes(SIZE))
             for key in (*made, vrf):
                 keys.write(key)
-            for policy in (folder / _POLICY, folder / "log" / "policy"):
-                _write(policy, policy_text([key.public for key in made]))
+            for policy in (folder / POLICY, folder / "log" / "policy"):
+                write(policy, policy_text([key.public for key in made]))
             with closing(SqliteStore(folder / "ledger.db", create=True)) as store:
                 first = [introduction("log", [key.public for key in made])]
-                first += [introduction("vrf", [vrf.public])]
+                first += [introduction(VRF, [vrf.public])]
                 clock = store.head().time if now is None else now
-                store.append(first, now=clock if simulated else _wall_clock())
-            _write(folder / _CONFIG, config_text(origin, (), simulated=simulated))
+                store.append(first, now=clock if simulated else wall_clock())
+            write(folder / _CONFIG, config_text(origin, (), simulated=simulated))
         except OSError as error:
             raise WorkspaceError(f"no workspace could be made in {folder}: {error}") from error
         opened = cls(folder, now=now, passphrase=passphrase)
@@ -153,7 +171,7 @@ class Workspace:
     def now(self) -> Time:
         """Return the time: real, or in a simulated workspace the one set, else the ledger's own."""
         if not self.simulated:
-            return _wall_clock()
+            return wall_clock()
         head = self.store.head().time
         return head if self._now is None else max(self._now, head)
 
@@ -176,23 +194,88 @@ class Workspace:
     def introduced(self, use: str | None = None) -> list[Introduced]:
         """Return the keys that the ledger introduces, oldest first."""
         events = list(self.store.events(upto=self.store.head().index))
-        destroyed = {
-            e.body["key"] for e in events if e.kind == "key.destroyed" and e.body is not None
-        }
-        return [
-            _introduced(event, destroyed)
-            for event in events
-            if event.kind == "key.introduced" and event.body is not None
-            if use in {None, event.body["use"]}
-        ]
+        gone = {(e.body or {}).get("key") for e in events if e.kind == "key.destroyed"}
+        found = [_introduced(e, gone) for e in events if e.kind == "key.introduced"]
+        return [each for each in found if use in {None, each.use}]
+
+    def published(self) -> Checkpoint | None:
+        """Return the checkpoint that the public log's folder shows; None before the first."""
+        return self._checkpoint(self.log_files.read(tlog.CHECKPOINT))
+
+    def _checkpoint(self, data: bytes | None) -> Checkpoint | None:
+        """Read one of our own checkpoints, as its writer left it. Raises WorkspaceError."""
+        if data is None:
+            return None
+        try:
+            found = checkpoint.parse(note.parse(data).text)
+        except InputError as error:
+            raise WorkspaceError(
+                f"a checkpoint of this workspace is none any more ({error}): restore log/ and "
+                "sequencer/ from a backup"
+            ) from error
+        if found.origin != self.origin:
+            raise WorkspaceError(f"the log in this workspace is another one, {found.origin!r}")
+        return found
+
+    def _check_against(self, logged: Checkpoint) -> None:
+        """Refuse a ledger that is older than its log, or not the one that was logged.
+
+        Whatever is recorded once a ledger was rolled back differs from what was logged at that
+        place, so the last logged place is looked at, and none before it. If the log's own file of
+        that place is gone, `letterlock log fsck` is who says so.
+        """
+        head = self.store.head().index
+        if logged.size > head + 1:
+            raise WorkspaceError(
+                f"the ledger has {head + 1} events and its log {logged.size}: it is older than its "
+                f"log, and to go on with it would deny what was published. {_RESTORE}"
+            )
+        if logged.size == 0 or (leaf := self._logged_leaf(logged.size)) is None:
+            return
+        rows = self.store.entries(logged.size - 1, upto=logged.size - 1)
+        (written,) = entries.entries_of(rows)
+        if merkle.leaf_hash(written.entry) != leaf:
+            raise WorkspaceError(
+                f"event {logged.size - 1} of the ledger is not what its log shows there: after an "
+                f"older copy was restored, something else was recorded. {_RESTORE}"
+            )
+
+    def _logged_leaf(self, size: int) -> bytes | None:
+        """Return the leaf hash of the last of `size` entries, as the log's files have it."""
+        tile, place = divmod(size - 1, tlog.WIDTH)
+        for width in dict.fromkeys((place + 1, tlog.WIDTH)):
+            if hashes := self.log_files.read(tlog.tile_path(0, tile, width)):
+                return hashes[merkle.HASH_SIZE * place :][: merkle.HASH_SIZE]
+        return None
 
     def vrf_key(self) -> tuple[int, bytes]:
         """Return the key of pseudonyms: the index of the event that introduced it, and the secret.
 
         Raises WorkspaceError if it is lost or does not open, UsageError without a passphrase.
         """
-        newest = self.introduced("vrf")[-1]
+        newest = self.introduced(VRF)[-1]
         return newest.index, self.keys.secret(VRF, newest.keys[0])
+
+    def vrf_secret(self, key: int) -> SecretKey:
+        """Return the secret of pseudonyms that event `key` introduced.
+
+        Raises WorkspaceError if it is lost, destroyed or does not open, UsageError for no such key.
+        """
+        return SecretKey(self.keys.secret(VRF, self._vrf_public(key)))
+
+    def tokens(self, key: int) -> Tokens:
+        """Return the tokens under the VRF key that event `key` introduced. As `vrf_secret`."""
+        return Tokens(self.tokens_path(key), self.vrf_secret(key), self.origin)
+
+    def tokens_path(self, key: int) -> Path:
+        """Return where these tokens are kept, if any are."""
+        return self.keys.path(VRF, self._vrf_public(key)).with_suffix(SUFFIX)
+
+    def _vrf_public(self, key: int) -> str:
+        for each in self.introduced(VRF):
+            if each.index == key:
+                return each.keys[0]
+        raise UsageError(f"event {key} introduces no key of pseudonyms: see `letterlock key list`")
 
     # ── recording ───────────────────────────────────────────────────────────────────────────
 
@@ -208,6 +291,25 @@ class Workspace:
         signatures = list(signatures)
         approval.check(approval.message(kind, body), signatures, self.rules().operators)
         self.record([Draft(kind, {**body, "signatures": signed_by(signatures)})])
+
+    def publish_blob(self, data: bytes) -> None:
+        """Show beside the log, by its SHA-256, what an event is about to name. Raises OSError."""
+        path = self.folder / "log" / "blobs" / sha256(data)
+        path.parent.mkdir(exist_ok=True)
+        if not path.exists():
+            write(path, data)
+
+    @contextmanager
+    def _building(self) -> Iterator[None]:
+        """Let one build run at a time, and no key be destroyed under it. WorkspaceError."""
+        with (self.folder / "releases" / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise WorkspaceError(
+                    "another build is running in this workspace: wait for it to end"
+                ) from error
+            yield
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -243,15 +345,18 @@ class Workspace:
 def introduction(use: str, keys: Sequence[str], *, lost: bool = False) -> Draft:
     """Return the event that introduces keys: `lost` says that those before could not sign it."""
     body: dict[str, Any] = {"use": use}
-    body |= {"key": keys[0]} if use == "vrf" else {"keys": list(keys)}
+    body |= {"key": keys[0]} if use == VRF else {"keys": list(keys)}
     return Draft("key.introduced", body | ({"lost": True} if lost else {}))
 
 
-def _introduced(event: Event, destroyed: Container[int]) -> Introduced:
+def _introduced(event: Event, destroyed: Container[object]) -> Introduced:
     body = event.body or {}
-    keys = (body["key"],) if body["use"] == "vrf" else tuple(body["keys"])
-    lost, gone = body.get("lost", False), event.index in destroyed
-    return Introduced(event.index, event.time, body["use"], keys, lost, gone)
+    use, lost = body.get("use"), body.get("lost", False)
+    said: object = [body.get("key")] if use == VRF else body.get("keys")
+    keys = [key for key in said if isinstance(key, str)] if isinstance(said, list) else []
+    if use not in {"log", VRF} or not keys or keys != said or not isinstance(lost, bool):
+        raise LedgerError(f"event {event.index} introduces no key that this program knows")
+    return Introduced(event.index, event.time, use, tuple(keys), lost, event.index in destroyed)
 
 
 def policy_text(vkeys: Iterable[str]) -> bytes:
@@ -271,7 +376,7 @@ def _refuse_what_is_left(folder: Path) -> None:
     """Refuse to make a workspace where one is, or where one was."""
     if (folder / _CONFIG).exists():
         raise WorkspaceError(f"{folder} is a workspace already")
-    for part in ("keys", "ledger.db", _POLICY):
+    for part in ("keys", "ledger.db", POLICY):
         if (folder / part).exists():
             raise WorkspaceError(
                 f"{folder / part} is left of a workspace whose {_CONFIG} is gone, or that was "
@@ -301,7 +406,7 @@ def _from_environment() -> str:
     return said
 
 
-def _write(path: Path, data: bytes) -> None:
+def write(path: Path, data: bytes) -> None:
     """Write a file durably, all of it or nothing. Raises OSError."""
     part = path.with_name(f".{path.name}")
     with part.open("wb") as file:

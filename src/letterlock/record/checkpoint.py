@@ -42,7 +42,7 @@ class Checkpoint:
         if len(self.origin.encode()) > MAX_ORIGIN:
             raise InputError(f"the origin of a checkpoint has at most {MAX_ORIGIN} bytes")
         if not 0 <= self.size <= notes.MAX_NUMBER:
-            raise InputError(f"no log has {self.size} entries")
+            raise InputError("the size of a log is from 0 to 2^63-1")
         if len(self.root) != ROOT_SIZE:
             raise InputError(f"the root of a tree is {ROOT_SIZE} bytes, not {len(self.root)}")
 
@@ -98,7 +98,7 @@ def cosign(note: Note, signer: Signer, seconds: int) -> SignatureLine:
     if signer.verifier.kind is Kind.ED25519:
         raise InputError(f"the key of {signer.verifier.name!r} signs no time")
     if not 0 <= seconds <= notes.MAX_NUMBER:
-        raise InputError(f"{seconds} is no time that can be signed")
+        raise InputError("a time that can be signed is from 0 to 2^63-1 seconds")
     message = _message(note.text, parse(note.text), signer.verifier, seconds)
     return notes.line(signer, message, seconds.to_bytes(TIME_SIZE, "big"))
 
@@ -132,8 +132,8 @@ def _checked(text: str, checkpoint: Checkpoint, verifier: Verifier, blob: bytes)
         notes.check(verifier, text.encode(), blob)
         return None
     seconds = int.from_bytes(blob[:TIME_SIZE], "big")
-    if len(blob) <= TIME_SIZE or seconds > notes.MAX_NUMBER:
-        raise SignatureError(f"a cosignature of {verifier.name!r} has no time in it")
+    if seconds > notes.MAX_NUMBER:
+        raise SignatureError(f"a cosignature of {verifier.name!r} says no time that there is")
     notes.check(verifier, _message(text, checkpoint, verifier, seconds), blob[TIME_SIZE:])
     return seconds or (0 if verifier.kind is Kind.COSIGNATURE else None)
 

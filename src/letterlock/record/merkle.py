@@ -40,13 +40,21 @@ def node_hash(left: Hash, right: Hash) -> Hash:
     return hashlib.sha256(b"\1" + left + right).digest()
 
 
-def parents(hashes: Sequence[Hash]) -> list[Hash]:
-    """Return the next level over `hashes`: each pair hashed, an odd last one as it is."""
-    sha256, each = hashlib.sha256, iter(hashes)
-    level = [sha256(b"\1" + left + right).digest() for left, right in zip(each, each, strict=False)]
-    if len(hashes) & 1:
-        level.append(hashes[-1])
-    return level
+def parents(hashes: bytes) -> bytes:
+    """Return the next level over hashes run together: pairs hashed, an odd last one as it is."""
+    sha256, paired = hashlib.sha256, len(hashes) & -2 * HASH_SIZE
+    level = [
+        sha256(b"\1" + hashes[at : at + 2 * HASH_SIZE]).digest()
+        for at in range(0, paired, 2 * HASH_SIZE)
+    ]
+    return b"".join(level) + hashes[paired:]
+
+
+def top(hashes: bytes) -> Hash:
+    """Return the root over one or more hashes run together."""
+    while len(hashes) > HASH_SIZE:
+        hashes = parents(hashes)
+    return hashes
 
 
 def root_of(leaves: Iterable[Hash]) -> Hash:
@@ -54,14 +62,8 @@ def root_of(leaves: Iterable[Hash]) -> Hash:
     each = iter(leaves)
     tops = []
     while block := list(islice(each, _BLOCK)):
-        tops.append(_top(block))
-    return _top(tops) if tops else EMPTY_ROOT
-
-
-def _top(level: Sequence[Hash]) -> Hash:
-    while len(level) > 1:
-        level = parents(level)
-    return level[0]
+        tops.append(top(b"".join(block)))
+    return top(b"".join(tops)) if tops else EMPTY_ROOT
 
 
 # ── proofs ──────────────────────────────────────────────────────────────────────────────────
@@ -206,18 +208,18 @@ def _check_equal(found: Hash, expected: Hash, what: str) -> None:
 
 
 class Tree:
-    """A tree held in memory, about 130 bytes a leaf."""
+    """A tree held in memory, 64 bytes a leaf."""
 
     def __init__(self, leaves: Iterable[Hash]) -> None:
         """Build every complete node over the leaf hashes."""
-        self._levels: list[list[Hash]] = [list(leaves)]
-        while len(below := self._levels[-1]) > 1:
-            self._levels.append(parents(below[: len(below) & ~1]))
+        self._levels = [b"".join(leaves)]
+        while len(below := self._levels[-1]) > HASH_SIZE:
+            self._levels.append(parents(below[: len(below) & -2 * HASH_SIZE]))
 
     @property
     def size(self) -> int:
         """The number of leaves."""
-        return len(self._levels[0])
+        return len(self._levels[0]) // HASH_SIZE
 
     @property
     def root(self) -> Hash:
@@ -226,7 +228,7 @@ class Tree:
 
     def node(self, level: int, index: int) -> Hash:
         """Return the hash over the leaves from index·2^level on; they have to exist."""
-        return self._levels[level][index]
+        return self._levels[level][HASH_SIZE * index : HASH_SIZE * (index + 1)]
 
     def inclusion(self, index: int) -> list[Hash]:
         """Return the inclusion proof of one leaf. Raises ProofError if there is none."""

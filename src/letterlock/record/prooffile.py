@@ -41,7 +41,7 @@ class ProofFile:
     def __post_init__(self) -> None:
         """Refuse what cannot be written down, or holds no checkpoint. Raises InputError."""
         if not 0 <= self.index <= notes.MAX_NUMBER:
-            raise InputError(f"no entry has the index {self.index}")
+            raise InputError("the index of an entry is from 0 to 2^63-1")
         if len(self.path) > MAX_PATH or any(len(each) != merkle.HASH_SIZE for each in self.path):
             raise InputError(f"a path has at most {MAX_PATH} hashes of {merkle.HASH_SIZE} bytes")
         if self.extra is not None and not 1 <= len(self.extra) <= MAX_EXTRA:

@@ -19,8 +19,10 @@ from letterlock.record.note import Kind, Verifier
 
 MAX_SIZE: Final = 1_000_000
 """The bytes that a policy may have."""
-MAX_LINES: Final = 100
-"""How many logs, witnesses and groups, each, a policy may have: no note has more signatures."""
+MAX_LINES: Final = notes.MAX_SIGNATURES // 2
+"""How many logs, witnesses and groups, each, a policy may have: all its keys can sign one note."""
+MAX_NAME: Final = 255
+"""The bytes that the name of a witness or group may have."""
 AHEAD: Final = 300
 """Seconds by which a clock may be ahead of ours."""
 
@@ -61,7 +63,7 @@ class Group:
 class Trusted:
     """A checkpoint that a policy accepts, and by whose signatures.
 
-    Names of witnesses are given as text to show; what is no UTF-8 in them is escaped.
+    Names of witnesses are given as text to show; what cannot be shown is escaped.
     """
 
     checkpoint: Checkpoint
@@ -116,12 +118,13 @@ class Policy:
                     )
                 if not 1 <= each.needed <= len(each.members):
                     raise InputError(
-                        f"{_shown(each.name)}: of {len(each.members)} members "
-                        f"{each.needed} cannot be needed"
+                        f"{_shown(each.name)}: it needs 1 to {len(each.members)} of its members"
                     )
                 free.difference_update(each.members)
-            if each.name in defined or each.name == _NONE or not _WORD.fullmatch(each.name):
-                raise InputError(f"{_shown(each.name)} cannot be the name of this, too")
+            if each.name in defined or each.name == _NONE:
+                raise InputError(f"{_shown(each.name)} is the name of something else")
+            if len(each.name) > MAX_NAME or not _WORD.fullmatch(each.name):
+                raise InputError(f"{_shown(each.name)} is no name: 1 to {MAX_NAME} bytes, no space")
             defined.add(each.name)
             free.add(each.name)
         if self.quorum is not None and self.quorum not in defined:
@@ -284,4 +287,6 @@ def _text(word: bytes) -> str:
 
 
 def _shown(name: bytes) -> str:
-    return name.decode(errors="backslashreplace")
+    """Return a name as text that does nothing to a terminal or a reader's eye."""
+    shown = name[:MAX_NAME].decode(errors="backslashreplace")
+    return shown if shown.isprintable() else shown.encode("unicode_escape").decode()

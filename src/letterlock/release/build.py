@@ -9,9 +9,9 @@ thread is free. Spec: docs/spec/manifest.md.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -25,8 +25,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from letterlock.domain import Reason, Role, canonical
+from letterlock.domain import Reason, Role
 from letterlock.ledger import EventStore
+from letterlock.record import memberset
+from letterlock.record.memberset import MemberSet
 from letterlock.release import manifest
 from letterlock.release.kernel import (
     ALLOW,
@@ -36,7 +38,7 @@ from letterlock.release.kernel import (
     Kernel,
     reason_and_role,
 )
-from letterlock.release.manifest import FileEntry, Opening
+from letterlock.release.manifest import FileEntry, Logged, Opening
 from letterlock.release.plan import Kind, Plan
 
 Bytes = npt.NDArray[np.uint8]
@@ -48,9 +50,21 @@ BUFFER: Final = 24 << 20
 WITHHELD_ROWS: Final = 1 << 17
 """Rows in a row group of the withheld table."""
 COMPRESSION: Final = {"compression": "zstd", "compression_level": 3}
-LABEL: Final = b"letterlock/release-scope/v0\0"
 
 Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What the pseudonyms of one release are made of.
+
+    `scope`: T of docs/spec/memberset.md §3. `tokens`: subject numbers and their account ids, as
+    many, to their tokens, end to end.
+    """
+
+    logged: Logged
+    scope: bytes
+    tokens: Callable[[npt.NDArray[np.int64], Sequence[str]], bytes]
 
 
 class Source(Protocol):
@@ -137,32 +151,13 @@ def by_reason(counts: npt.NDArray[np.int64]) -> dict[Reason, int]:
     return found
 
 
-def scope_key(key: bytes, opening: Opening) -> bytes:
-    """Return the 32 bytes that bind pseudonyms to one release: no two can be joined."""
-    return hmac.digest(key, LABEL + canonical(opening.body()), "sha256")
-
-
-def pseudonyms(key: bytes, scope: bytes, ids: Sequence[str]) -> list[bytes]:
-    """Return each account's pseudonym in this release: SHA256(scope ‖ token), 32 bytes.
-
-    The token is a keyed hash of the account id; the record replaces it by a VRF's output.
-    """
-    token = hashlib.blake2b(digest_size=32, key=key)
-    found = []
-    for account in ids:
-        mine = token.copy()
-        mine.update(account.encode())
-        found.append(hashlib.sha256(scope + mine.digest()).digest())
-    return found
-
-
 def build(  # noqa: PLR0913, PLR0917 - what to write, of what, where, and how
     opening: Opening,
     plan: Plan,
     verdicts: Verdicts,
     sources: Sequence[Source],
     store: EventStore,
-    key: bytes,
+    naming: Naming,
     folder: Path,
     *,
     threads: int,
@@ -177,8 +172,8 @@ def build(  # noqa: PLR0913, PLR0917 - what to write, of what, where, and how
     private.mkdir()
     ids = store.subject_ids()
     present = present_in(sources, verdicts, len(ids))
-    rank, members = _members(ids, present, key, scope_key(key, opening), outgoing)
-    files = [members]
+    rank, members, entry = _members(ids, present, naming, outgoing)
+    files, classes = [entry], Counter[str]()
     # Whatever happens, the threads come to an end before the files that they write are closed.
     with ExitStack() as stack, _workers(threads) as pool:
         withheld = stack.enter_context(_Withheld(private / manifest.WITHHELD))
@@ -188,6 +183,7 @@ def build(  # noqa: PLR0913, PLR0917 - what to write, of what, where, and how
             for rows, items, keys, code in _ahead(_parts(source, codes), pool):
                 withheld.write(source.name, rows.column(0), code)
                 released = np.flatnonzero(code == ALLOW)
+                classes.update(_classes(source, items, released))
                 key_of = keys[released] % np.uint64(opening.shards)
                 order = np.argsort(key_of, kind="stable")
                 chosen = released[order]
@@ -201,7 +197,9 @@ def build(  # noqa: PLR0913, PLR0917 - what to write, of what, where, and how
         plan.rules,
         items=int(counts.sum()),
         withheld=by_reason(counts),
-        members=int(present.sum()),
+        classes=classes,
+        logged=naming.logged,
+        members=members,
         files=files,
         private=[withheld.entry],
     )
@@ -269,20 +267,33 @@ def present_in(sources: Sequence[Source], verdicts: Verdicts, size: int) -> npt.
 
 
 def _members(
-    ids: Sequence[str], present: npt.NDArray[np.bool_], key: bytes, scope: bytes, folder: Path
-) -> tuple[npt.NDArray[np.uint32], FileEntry]:
-    """Write members.parquet, sorted; return each subject's row in it."""
+    ids: Sequence[str], present: npt.NDArray[np.bool_], naming: Naming, folder: Path
+) -> tuple[npt.NDArray[np.uint32], MemberSet, FileEntry]:
+    """Write members.parquet, sorted; return each subject's row in it, and the set."""
     numbers = np.flatnonzero(present)
-    names = pseudonyms(key, scope, [ids[n] for n in numbers.tolist()])
-    words = np.frombuffer(b"".join(names), ">u8").reshape(-1, 4)
-    order = np.lexsort(words.T[::-1])
+    tokens = naming.tokens(numbers, [ids[n] for n in numbers.tolist()])
+    names = memberset.pseudonyms(naming.scope, tokens)
+    order = memberset.order(names)
     rank = np.zeros(len(ids), np.uint32)
     rank[numbers[order]] = np.arange(len(numbers), dtype=np.uint32)
-    column = pa.array([names[n] for n in order.tolist()], pa.binary(32))
+    names = np.frombuffer(names, f"V{memberset.NAME_SIZE}")[order].tobytes()
+    members = MemberSet(names)
+    column = pa.Array.from_buffers(
+        pa.binary(memberset.NAME_SIZE), members.count, [None, pa.py_buffer(names)]
+    )
     table = pa.table({"pseudonym": column})
     with _Writer(folder / manifest.MEMBERS, manifest.MEMBERS, table.schema) as writer:
         writer.write(table)
-    return rank, writer.entry
+    return rank, members, writer.entry
+
+
+def _classes(source: Source, items: Items, released: npt.NDArray[np.int64]) -> dict[str, int]:
+    """Count released rows by data class."""
+    counts = np.bincount(items.kind[released], minlength=len(source.kinds)).tolist()
+    found = Counter[str]()
+    for kind, count in zip(source.kinds, counts, strict=True):
+        found[kind.data_class or ""] += count
+    return found
 
 
 def _released(

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from letterlock.domain import Reason, Recipient, Rulebook, canonical, sha256, text_of
 from letterlock.errors import InputError, VerificationError
+from letterlock.record.memberset import MemberSet
+from letterlock.record.merkle import Hash
 
 FORMAT: Final = "letterlock/release/v1"
 NAME: Final = "manifest.json"
@@ -33,8 +35,9 @@ _SHAPE: Final = {
     "recipient": {"id": str, "name": str, "class": str},
     "as_of": str,
     "policy": [{"version": str, "sha256": str}],
-    "counts": {"items": int, "released": int, "withheld": int, "by_reason": dict},
+    "counts": {"items": int, "released": int, "withheld": int, "by_reason": dict, "by_class": dict},
     "members": int,
+    "member_set": {"opened": int, "opening": str, "key": int, "depth": int, "root": str},
     "shards": int,
     "files": [_FILE],
     "private": [_FILE],
@@ -87,13 +90,27 @@ class Opening:
         return sha256(canonical([*asked, [list(source) for source in self.sources]]))[:16]
 
 
+@dataclass(frozen=True)
+class Logged:
+    """Where the log has what a release's pseudonyms follow from.
+
+    `opened` and `leaf`: place and leaf hash of the opening's entry; `key`: the place of the key's.
+    """
+
+    opened: int
+    leaf: Hash
+    key: int
+
+
 def write(  # noqa: PLR0913 - everything the manifest says
     opening: Opening,
     rules: Rulebook,
     *,
     items: int,
     withheld: Mapping[Reason, int],
-    members: int,
+    classes: Mapping[str, int],
+    logged: Logged,
+    members: MemberSet,
     files: Sequence[FileEntry],
     private: Sequence[FileEntry],
 ) -> bytes:
@@ -119,8 +136,16 @@ def write(  # noqa: PLR0913 - everything the manifest says
             "released": items - stayed,
             "withheld": stayed,
             "by_reason": {r.name.lower(): n for r, n in sorted(withheld.items()) if n},
+            "by_class": {name: n for name, n in sorted(classes.items()) if n},
         },
-        "members": members,
+        "members": members.count,
+        "member_set": {
+            "opened": logged.opened,
+            "opening": logged.leaf.hex(),
+            "key": logged.key,
+            "depth": members.depth,
+            "root": members.root.hex(),
+        },
         "shards": opening.shards,
         "files": [f.record() for f in files],
         "private": [f.record() for f in private],
@@ -128,16 +153,24 @@ def write(  # noqa: PLR0913 - everything the manifest says
     return canonical(record) + b"\n"
 
 
-def read(folder: Path) -> dict[str, Any]:
-    """Read a release's manifest. Raises VerificationError if it is none, or not canonical."""
+def content(folder: Path) -> bytes:
+    """Return the bytes of a release's manifest. Raises VerificationError if there are none."""
     path = folder / OUTGOING / NAME
     try:
-        data = path.read_bytes()
-        record = json.loads(data)
-        canonically = canonical(record) + b"\n"
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise VerificationError(f"{folder}: no release here ({path} is missing)") from error
-    except (OSError, ValueError, RecursionError, InputError) as error:
+    except OSError as error:
+        raise VerificationError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Read a release's manifest. Raises VerificationError if it is none, or not canonical."""
+    path, data = folder / OUTGOING / NAME, content(folder)
+    try:
+        record = json.loads(data)
+        canonically = canonical(record) + b"\n"
+    except (ValueError, RecursionError, InputError) as error:
         raise VerificationError(f"{path}: not a manifest: {error}") from error
     if canonically != data or not _fits(record, _SHAPE) or record["format"] != FORMAT:
         raise VerificationError(f"{path}: not a canonical manifest of {FORMAT}")

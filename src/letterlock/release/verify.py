@@ -6,22 +6,24 @@ import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from letterlock.domain import Reason
-from letterlock.errors import VerificationError
+from letterlock.errors import InputError, VerificationError
+from letterlock.record.memberset import NAME_SIZE, MemberSet
 from letterlock.release import manifest
 from letterlock.release.manifest import MEMBERS, NAME, OUTGOING, PARTY_COLUMNS, PRIVATE, WITHHELD
 
 _CHUNK = 1 << 20
 _SHARD = re.compile(r"data/([A-Za-z0-9_-]+)/shard-([0-9]{5})\.parquet")
-_PSEUDONYMS = pa.schema({"pseudonym": pa.binary(32)})
+_HASH = re.compile("[0-9a-f]{64}")
+_PSEUDONYMS = pa.schema({"pseudonym": pa.binary(NAME_SIZE)})
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ def _check_counts(counts: dict[str, Any]) -> None:
     reasons = {reason.name.lower() for reason in Reason}
     if any(k not in reasons or type(n) is not int or n < 1 for k, n in counts["by_reason"].items()):
         raise VerificationError("there is a reason that is none, or that withheld nothing")
+    if any(type(n) is not int or n < 1 for n in counts["by_class"].values()):
+        raise VerificationError("there is a data class of which nothing was released")
     if counts["released"] + counts["withheld"] != counts["items"]:
         raise VerificationError("released and withheld do not add up to the items")
     if sum(counts["by_reason"].values()) != counts["withheld"]:
@@ -82,20 +86,20 @@ def _check_files(outgoing: Path, record: dict[str, Any]) -> int:
         raise VerificationError("the manifest lists a file twice, or no members.parquet")
     for path, entry in listed.items():
         _check_hash(outgoing, path, entry)
-    members = _check_members(outgoing / MEMBERS, listed[MEMBERS]["rows"])
-    if members != record["members"]:
-        raise VerificationError(f"{members} members are there, not {record['members']}")
+    members = _check_members(outgoing / MEMBERS, listed[MEMBERS]["rows"], record)
     _check_places(set(listed) - {MEMBERS}, record["shards"])
-    used = np.zeros(members, np.bool_)
+    used, classes = np.zeros(members, np.bool_), Counter[str]()
     rows = 0
     for path, entry in listed.items():
         if path != MEMBERS:
-            found = _check_shard(outgoing / path, path, used)
+            found = _check_shard(outgoing / path, path, used, classes)
             if found != entry["rows"]:
                 raise VerificationError(f"{path}: {found} rows, the manifest says {entry['rows']}")
             rows += found
     if not used.all():
         raise VerificationError(f"{int((~used).sum())} members are in no released row")
+    if rows == record["counts"]["released"] and dict(classes) != record["counts"]["by_class"]:
+        raise VerificationError("the rows are not of the data classes that the manifest counts")
     return rows
 
 
@@ -125,22 +129,55 @@ def _check_places(paths: set[str], shards: int) -> None:
         raise VerificationError(f"{min(found, key=found.__getitem__)}: not all of {shards} shards")
 
 
-def _check_members(path: Path, expected: int) -> int:
+def pseudonyms(folder: Path) -> bytes:
+    """Return the pseudonyms of members.parquet, end to end, unchecked. Raises VerificationError."""
+    path = folder / OUTGOING / MEMBERS
+    try:
+        return _names(path)
+    except (OSError, ValueError, LookupError, pa.ArrowException) as error:
+        raise VerificationError(f"{path}: cannot be read: {error}") from error
+
+
+def _names(path: Path) -> bytes:
     table = pq.ParquetFile(path).read()
-    column = table.column("pseudonym").to_pylist()
-    if table.schema != _PSEUDONYMS or len(column) != expected or None in column:
-        raise VerificationError(f"{MEMBERS}: not {expected} pseudonyms of 32 bytes")
-    if any(a >= b for a, b in pairwise(column)):
-        raise VerificationError(f"{MEMBERS}: not in strictly ascending order")
-    return len(column)
+    names = table.column("pseudonym").to_pylist()
+    if table.schema != _PSEUDONYMS or None in names:
+        raise VerificationError(f"{MEMBERS}: not pseudonyms of {NAME_SIZE} bytes")
+    return b"".join(names)
 
 
-def _check_shard(path: Path, name: str, used: np.ndarray[Any, np.dtype[np.bool_]]) -> int:
-    """Check that every party of every row is a row of members.parquet; mark whom it names."""
+def _check_members(path: Path, expected: int, record: dict[str, Any]) -> int:
+    """Check the table, and that depth and root follow from it; return the number of members."""
+    names = _names(path)
+    if len(names) != expected * NAME_SIZE:
+        raise VerificationError(f"{MEMBERS}: not {expected} pseudonyms of {NAME_SIZE} bytes")
+    try:
+        found = MemberSet(names)
+    except InputError as error:
+        raise VerificationError(f"{MEMBERS}: {error}") from error
+    if found.count != record["members"]:
+        raise VerificationError(f"{found.count} members are there, not {record['members']}")
+    said = record["member_set"]
+    if not _HASH.fullmatch(said["opening"]) or said["key"] >= said["opened"]:
+        raise VerificationError("the manifest names no opening, or a key that came after it")
+    if (found.depth, found.root.hex()) != (said["depth"], said["root"]):
+        raise VerificationError(f"{MEMBERS}: leads to another depth or root than the manifest says")
+    return found.count
+
+
+def _check_shard(path: Path, name: str, used: npt.NDArray[np.bool_], classes: Counter[str]) -> int:
+    """Check that every party of every row is a row of members.parquet.
+
+    Marks whom it names, and counts its rows by data class.
+    """
     file = pq.ParquetFile(path)
     rows = 0
     for group in range(file.num_row_groups):
-        table = file.read_row_group(group, columns=list(PARTY_COLUMNS))
+        table = file.read_row_group(group, columns=["data_class", *PARTY_COLUMNS])
+        if table.schema.field("data_class").type != pa.string():
+            raise VerificationError(f"{name}: the data classes are no texts")
+        for each in table.column("data_class").value_counts().to_pylist():
+            classes[each["values"]] += each["counts"]
         people = np.zeros(table.num_rows, np.int64)
         for column in PARTY_COLUMNS:
             lists = table.column(column).combine_chunks()

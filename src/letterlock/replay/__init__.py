@@ -1,8 +1,9 @@
 """The case of 2024, replayed on a synthetic network: a world, its acts, and a report of them.
 
 A demo's folder holds world/ (who and what was drawn), workspace/ (a simulated one, as it stood on
-the first act's day), workspace-later/ (the same after the second act), baseline/ (the plain
-export), mapping.toml and report.html. What it shows and does not show: docs/case.md.
+the first act's day), workspace-later/ (the same after the second act), workspace-public/, proofs/
+and witnesses/ (the third act's), baseline/ (the plain export), mapping.toml and report.html. What
+it shows and does not show: docs/case.md.
 """
 
 from __future__ import annotations
@@ -16,16 +17,22 @@ from typing import Any, Final
 from letterlock.errors import InputError, UsageError, WorkspaceError
 from letterlock.gate.policies import publishable
 from letterlock.release.build import Progress
-from letterlock.replay import report
+from letterlock.replay import public, report
 from letterlock.replay.acts import ActOne, act_one
 from letterlock.replay.days import Day, day_by_day
+from letterlock.replay.public import ActThree, act_three
 from letterlock.replay.world import MAPPING_NAME, Step, World, act_out, draw, read
 from letterlock.sources.folder import policy_files
 
 MARK: Final = ".letterlock-demo"
 REPORT: Final = "report.html"
 LATER: Final = "workspace-later"
-OURS: Final = frozenset({MARK, REPORT, MAPPING_NAME, "world", "workspace", "baseline", LATER})
+OURS: Final = frozenset(
+    {
+        *(MARK, REPORT, MAPPING_NAME, "world", "workspace", "baseline", LATER),
+        *(public.WORKSPACE, public.PROOFS, public.WITNESSES),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,7 @@ class Result:
     world: World
     act_one: ActOne
     days: tuple[Day, ...]
+    act_three: ActThree | None = None
 
     @property
     def report(self) -> Path:
@@ -53,6 +61,7 @@ class Result:
             "report": str(self.report),
             "acts": [self.act_one.record()],
             "days": [day.record() for day in self.days],
+            "record": None if self.act_three is None else self.act_three.record(),
             "heads_without_a_figure": list(world.question.heads),
             "next": [shlex.join(words) for words in self.act_one.commands(self.out)],
         }
@@ -82,12 +91,15 @@ def replay(
         act = act_one(world, network, document, gate, out, progress)
     finally:
         gate.close()
+    checked = None
+    if world.record is not None:
+        checked = act_three(world, network, act.gated.release, out, progress)
     days: tuple[Day, ...] = ()
     if world.days:  # in a copy: the commands on the first screen ask as of the first act's day
         later = shutil.copytree(out / "workspace", out / LATER, ignore=_releases)
         days = day_by_day(world, network, example, folders, later, progress)
-    result = Result(out, world, act, days)
-    result.report.write_text(report.page(world, act, days), encoding="utf-8")
+    result = Result(out, world, act, days, checked)
+    result.report.write_text(report.page(world, act, days, checked), encoding="utf-8")
     return result
 
 

@@ -22,6 +22,7 @@ from letterlock.errors import UsageError
 from letterlock.gate import Outcome
 from letterlock.replay.acts import ARITHMETIC, ActOne, Blocked, day_of
 from letterlock.replay.days import Day
+from letterlock.replay.public import ActThree
 from letterlock.replay.world import World
 
 if TYPE_CHECKING:
@@ -118,8 +119,10 @@ def require() -> None:
         )
 
 
-def page(world: World, act: ActOne, days: Sequence[Day] = ()) -> str:
-    """Write the report of both acts as one page of HTML."""
+def page(
+    world: World, act: ActOne, days: Sequence[Day] = (), checked: ActThree | None = None
+) -> str:
+    """Write the report of all acts as one page of HTML."""
     words = world.words
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
@@ -132,8 +135,9 @@ def page(world: World, act: ActOne, days: Sequence[Day] = ()) -> str:
         *([_explained(world, act)] if world.question.contract else []),
         _regions(world, act),
         *([_days(world, days), _refusals(world, days)] if days else []),
-        _limits(world),
-        _check(act),
+        *([_public(world, checked)] if checked else []),
+        _limits(world, checked),
+        _check(act, checked),
     ]
     body = "\n".join(sections)
     return f"""<!DOCTYPE html>
@@ -521,6 +525,33 @@ it:</p>
 </section>"""
 
 
+def _public(world: World, act: ActThree) -> str:
+    """Write what was published and proved: each evidence file, sentence by sentence."""
+    heads = dict(zip(act.files, ("The statement", "Her no", "Her absence"), strict=True))
+    rows = [
+        f'<th scope="row">{heads[name]}<br><small><code>{escape(name)}</code></small></th>'
+        f"<td>{_listed(finding.proved)}</td><td>{_listed(finding.not_proved)}</td>"
+        for name, finding in zip(act.files, act.findings, strict=True)
+    ]
+    head = [("File", ""), ("What it shows", "text"), ("What it does not", "text")]
+    seen = " and ".join(escape(name) for name in act.witnesses)
+    return f"""<section aria-labelledby="public">
+<h2 id="public">{day_of(act.at)}: what anybody can check at home</h2>
+<p>{escape(world.name)} publishes its log, {act.entries:,} entries, of which everything about a
+person is a commitment that shows nothing. {seen}, made up too, cosign it. Then it signs a
+statement about <code>{escape(act.data_class)}</code>. The same statement about
+<code>{escape(act.other)}</code> is refused: {escape(act.refused)}.</p>
+<p>Account {escape(act.member)} had said no, and {act.messages:,} of the messages in the plain
+export are to or from her. She takes home two files, and needs nothing else but a list of whose
+signatures to rely on.</p>
+{_table("Checked without the workspace, by files and a policy alone", head, rows)}
+</section>"""
+
+
+def _listed(sentences: Iterable[str]) -> str:
+    return "<br>".join(escape(each.strip()) for each in sentences)
+
+
 def _region_name(name: str, *, excluded: bool) -> str:
     return f"{name} (excluded)" if excluded else name
 
@@ -529,7 +560,13 @@ def _share(part: int, whole: int) -> str:
     return f"{100 * part / max(whole, 1):.1f} %"
 
 
-def _limits(world: World) -> str:
+def _limits(world: World, checked: ActThree | None) -> str:
+    honest = (
+        "That what the platform recorded is what people said: the log shows that nobody changed "
+        "it since, and receipts let each person compare."
+        if checked
+        else "That the ledger behind it is honest. A log that others witness is not part of it."
+    )
     sum_of_it = ""
     if world.question.dollars:
         sum_of_it = (
@@ -545,13 +582,14 @@ def _limits(world: World) -> str:
 <li>Anybody’s liability.{sum_of_it}</li>
 <li>What a {escape(world.words.made_up)} does outside the gate. Nothing that was alleged can happen
 through the gate; what goes around it, it does not see.</li>
-<li>That the ledger behind it is honest. A log that others witness is not part of it.</li>
+<li>{honest}</li>
 </ul>
 </section>"""
 
 
-def _check(act: ActOne) -> str:
-    lines = "\n".join(escape(shlex.join(words)) for words in act.commands(Path()))
+def _check(act: ActOne, checked: ActThree | None) -> str:
+    commands = [*act.commands(Path()), *(checked.commands(Path()) if checked else [])]
+    lines = "\n".join(escape(shlex.join(words)) for words in commands)
     return f"""<section aria-labelledby="check">
 <h2 id="check">Check it</h2>
 <p>From the folder in which this page lies:</p>

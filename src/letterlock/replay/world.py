@@ -257,6 +257,21 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Record:
+    """The third act: on which day, of which period and purposes, and who witnesses the log.
+
+    `other` is a class of which the same cannot be said.
+    """
+
+    at: Time
+    since: Time
+    before: Time
+    purposes: str
+    other: str
+    witnesses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class World:
     """A whole world.toml."""
 
@@ -273,6 +288,7 @@ class World:
     regions: tuple[Region, ...]
     timeline: tuple[Moment, ...]
     days: tuple[Step, ...] = ()
+    record: Record | None = None
 
 
 def read(data: bytes, file: str, *, members: int | None = None) -> World:
@@ -319,8 +335,8 @@ def _check_dates(dates: Dates, file: str) -> None:
 def _value(kind: str, value: object, where: str) -> Any:  # noqa: ANN401 - as `kind` says
     """Read `value` as the type that a field is annotated with. Raises InputError."""
     found: Any = None
-    if kind in _TABLES:
-        return _table(_TABLES[kind], value, where)
+    if kind.removesuffix(" | None") in _TABLES:
+        return _table(_TABLES[kind.removesuffix(" | None")], value, where)
     if kind.startswith("tuple[") and isinstance(value, list) and value:
         return tuple(_value(kind[len("tuple[") : -len(", ...]")], each, where) for each in value)
     if kind.startswith("Mapping[") and isinstance(value, dict):
@@ -363,7 +379,7 @@ _TABLES: Final[Mapping[str, type]] = {
     kind.__name__: kind
     for kind in (
         *(Words, Question, DataClass, Dates, PeopleShares, ChoiceShares, ItemRates),
-        *(Region, Moment, Step),
+        *(Region, Moment, Step, Record),
     )
 }
 _SCALARS: Final[Mapping[str, Callable[[object], Any]]] = {
@@ -757,7 +773,8 @@ def act_out(  # noqa: PLR0913, PLR0917 - a world, what was drawn of it, and wher
         pq.write_table(table, tables / f"{name}.parquet", compression="zstd")
     (folder / MAPPING_NAME).write_text(MAPPING)
     workspace = folder / "workspace"
-    Gate.create(workspace, simulated=True, now=world.dates.ledger).close()
+    origin = f"{world.name.lower()}.example/letterlock"
+    Gate.create(workspace, simulated=True, now=world.dates.ledger, origin=origin).close()
     calendar = sorted(_calendar(world, network, files, example), key=lambda entry: entry[0])
     for done, (now, act) in enumerate(calendar, 1):
         gate = Gate(workspace, now=now)

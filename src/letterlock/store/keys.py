@@ -16,35 +16,45 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from nacl.exceptions import CryptoError
 from nacl.pwhash import argon2id
 from nacl.secret import SecretBox
 
-from letterlock.errors import InputError, WorkspaceError
+from letterlock import approval
+from letterlock.errors import InputError, SignatureError, WorkspaceError
+from letterlock.record import note
+from letterlock.record.note import Verifier
 
 SIZE: Final = 32
 FORMAT: Final = "letterlock/key/v1"
 LONGEST: Final = 8192
 """Bytes of a key file: the public half of an ML-DSA-44 key takes some 1,800 of them."""
 
+# ── key files ───────────────────────────────────────────────────────────────────────────────
+
 ED25519: Final = "ed25519"
 MLDSA44: Final = "mldsa44"
 VRF: Final = "vrf"
-KINDS: Final = (ED25519, MLDSA44, VRF)
-LOG_KINDS: Final = (ED25519, MLDSA44)
+SIGNING: Final = {ED25519: note.Kind.ED25519, MLDSA44: note.Kind.MLDSA44}
+KINDS: Final = (*SIGNING, VRF)
 
+_KEY: Final = ".key"
+_PART: Final = ".part"
+_CHUNK: Final = 1 << 20
 _BOX_SIZE: Final = SecretBox.NONCE_SIZE + SecretBox.MACBYTES + SIZE
 _SALT: Final = re.compile("[0-9a-f]{32}")
 _SECRET: Final = re.compile("[0-9a-f]{64}")
-_TYPES: Final = {ED25519: b"\x01", MLDSA44: b"\x06"}
 
 Ask = Callable[[], str]
 """Gives the passphrase, when it is needed. Raises UsageError if there is none to be had."""
@@ -122,15 +132,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def public_of(kind: str, secret: bytes, origin: str) -> str:
     """Return the public half: the vkey under the name `origin`, or a VRF key's 64 digits."""
-    if kind == MLDSA44:
-        public = MLDSA44PrivateKey.from_seed_bytes(secret).public_key().public_bytes_raw()
-    else:  # RFC 9381 §5.1 derives a VRF key as RFC 8032 derives a signing key
-        public = Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
-    if kind == VRF:
-        return public.hex()
-    typed = _TYPES[kind] + public
-    key_id = hashlib.sha256(origin.encode() + b"\n" + typed).digest()[:4]
-    return f"{origin}+{key_id.hex()}+{base64.b64encode(typed).decode()}"
+    if kind == VRF:  # RFC 9381 §5.1 derives it as RFC 8032 derives a signing key
+        return approval.public_key(secret)
+    return note.SecretSigner(origin, SIGNING[kind], secret).verifier.vkey
 
 
 def new(kind: str, origin: str) -> Key:
@@ -151,7 +155,7 @@ class KeyFolder:
 
     def path(self, kind: str, public: str) -> Path:
         """Return where the key with a public half is, or would be."""
-        return self.folder / f"{kind}-{hashlib.sha256(public.encode()).hexdigest()[:16]}.key"
+        return self.folder / f"{kind}-{hashlib.sha256(public.encode()).hexdigest()[:16]}{_KEY}"
 
     def has(self, kind: str, public: str) -> bool:
         """Say whether the secret is here."""
@@ -200,6 +204,22 @@ class KeyFolder:
             raise WorkspaceError(f"{path} was altered: its secret is of another key")
         return Key(kind, public, secret)
 
+    def destroy(self, kind: str, public: str) -> None:
+        """Overwrite a key file and remove it, durably; what is gone already stays so.
+
+        Raises WorkspaceError. What a disk or a backup keeps of it is beyond our reach.
+        """
+        shred(self.path(kind, public))
+        self._opened.pop(public, None)
+
+    def clear(self, keep: Iterable[Path]) -> None:
+        """Remove what an interrupted rotation left: files of keys that are not among `keep`."""
+        kept = set(keep)
+        for path in sorted(self.folder.glob("*-*")):
+            ours = path.suffix in {_KEY, _PART} and path.name.partition("-")[0] in KINDS
+            if ours and path.with_suffix(_KEY) not in kept:
+                shred(path)
+
     def _stretched(self, salt: bytes) -> bytes:
         self.unlock()
         if salt not in self._derived:
@@ -218,7 +238,7 @@ def write_secret(path: Path, data: bytes) -> None:
 
     A name is of one key (or is written once, in an empty folder), so nothing is written over.
     """
-    part = path.with_suffix(".part")
+    part = path.with_suffix(_PART)
     with _reported(path):
         part.unlink(missing_ok=True)
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -226,6 +246,19 @@ def write_secret(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.rename(path)
+        sync(path.parent)
+
+
+def shred(path: Path) -> None:
+    """Overwrite a file, which may be gone already, and remove it, durably: WorkspaceError."""
+    with _reported(path), suppress(FileNotFoundError):
+        left = path.stat().st_size
+        with path.open("r+b") as file:
+            while left > 0:
+                left -= file.write(bytes(min(left, _CHUNK)))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
         sync(path.parent)
 
 
@@ -251,6 +284,91 @@ def _reported(path: Path) -> Iterator[None]:
         raise WorkspaceError(f"the key {path}: {error.strerror}") from error
     except InputError as error:
         raise WorkspaceError(f"{path} was altered: {error}") from error
+
+
+# ── a signer that is another program ────────────────────────────────────────────────────────
+
+PATIENCE: Final = 60.0
+"""Seconds that another program may take to sign: somebody may have to touch a device."""
+_ANSWER: Final = 8192
+"""Bytes of an answer: a signature of ML-DSA-44 is 3,228 in base64."""
+
+
+class CommandSigner:
+    """A Signer that is another program, such as one that talks to a device.
+
+    It is run with the key's id (8 hexadecimal digits) after its own arguments, finds the message
+    on standard input in base64, and answers with the bare signature in base64, one line.
+    """
+
+    def __init__(
+        self, command: Sequence[str], verifier: Verifier, *, patience: float = PATIENCE
+    ) -> None:
+        """Sign as `verifier` by `command`, which gets `patience` seconds each time."""
+        self.verifier, self._patience = verifier, patience
+        self._command = [*command, verifier.key_id.hex()]
+
+    def sign(self, message: bytes) -> bytes:
+        """Return its signature, checked. Raises WorkspaceError, whatever else it does."""
+        answer = self._answer(base64.b64encode(message) + b"\n")
+        try:
+            signature = base64.b64decode(answer.strip(), validate=True)
+            note.check(self.verifier, message, signature)
+        except (ValueError, SignatureError) as error:
+            raise self._failed("gave no signature by this key") from error
+        return signature
+
+    def _failed(self, why: str) -> WorkspaceError:
+        return WorkspaceError(f"the signer {self._command[0]} {why}: nothing was signed")
+
+    def _answer(self, question: bytes) -> bytes:
+        """Run the program; what it prints is bounded, and so is its time."""
+        until = time.monotonic() + self._patience
+        with tempfile.TemporaryFile() as asked:
+            asked.write(question)
+            asked.seek(0)
+            try:
+                process = subprocess.Popen(  # noqa: S603 - the command that the workspace names
+                    self._command, stdin=asked, stdout=subprocess.PIPE, start_new_session=True
+                )
+            except (OSError, ValueError) as error:
+                raise self._failed(f"could not be started ({error})") from error
+        try:
+            answer = self._read(process, until)
+            code = process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired as error:
+            raise self._failed(f"did not answer within {self._patience:g} seconds") from error
+        finally:
+            _stop(process)
+        if code:
+            raise self._failed(f"ended with {code}")
+        return answer
+
+    def _read(self, process: subprocess.Popen[bytes], until: float) -> bytes:
+        answer, pipe = b"", process.stdout
+        while (
+            pipe is not None
+            and select.select([pipe], [], [], max(0.0, until - time.monotonic()))[0]
+        ):
+            if not (more := os.read(pipe.fileno(), _ANSWER)):
+                return answer
+            answer += more
+            if len(answer) > _ANSWER:
+                raise self._failed("said more than a signature")
+        raise subprocess.TimeoutExpired(self._command, self._patience)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a program and all that it started, if they did not end by themselves."""
+    if process.returncode is None:  # so it was not waited for, and its number is still its own
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+# ── the passphrase ──────────────────────────────────────────────────────────────────────────
 
 
 def passphrase_from_environment() -> str | None:

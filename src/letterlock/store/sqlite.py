@@ -177,32 +177,36 @@ class SqliteStore:
         marks = ",".join("?" * len(columns))
         connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", plain)  # noqa: S608
 
-    def erase(self, index: int, *, now: Time) -> None:
-        """Destroy the content and salt of a personal event; its commitment and place stay.
+    def erase(self, *indexes: int, now: Time) -> bool:
+        """Destroy the content and salt of personal events, all or none; commitments stay.
 
+        Returns whether what was overwritten is gone from the write-ahead log as well: a process
+        that is reading the ledger meanwhile may keep it there.
         Raises LedgerError if there is no such event or it is about everyone.
         """
         with self._connected() as connection:
             with self._transaction(connection):
-                row = connection.execute(
-                    sa.select(_event.c.kind, _event.c.subject).where(_event.c.idx == index)
-                ).one_or_none()
-                if row is None or row.subject is None:
-                    raise LedgerError(f"event {index} is not about a person: nothing was erased")
-                head = _head(connection)
-                time = _recorded_time(connection, head, now)
-                for table in _decision.values():
-                    connection.execute(table.delete().where(table.c.idx == index))
-                connection.execute(
-                    _event.update().where(_event.c.idx == index).values(canonical=None, salt=None)
-                )
-                gone = {"idx": index, "time": BEGINNING, "subject": row.subject}
-                connection.execute(_decision["erased"].insert(), gone)
-                self._insert(
-                    connection, [Draft("event.erased", {"index": index})], head.index + 1, time
-                )
-            # What was overwritten must not live on in the write-ahead log.
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                for index in indexes:
+                    self._erase(connection, index, now)
+            (busy, *_) = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        return not busy
+
+    def _erase(self, connection: sa.Connection, index: int, now: Time) -> None:
+        row = connection.execute(
+            sa.select(_event.c.kind, _event.c.subject).where(_event.c.idx == index)
+        ).one_or_none()
+        if row is None or row.subject is None:
+            raise LedgerError(f"event {index} is not about a person: nothing was erased")
+        head = _head(connection)
+        time = _recorded_time(connection, head, now)
+        for table in _decision.values():
+            connection.execute(table.delete().where(table.c.idx == index))
+        connection.execute(
+            _event.update().where(_event.c.idx == index).values(canonical=None, salt=None)
+        )
+        gone = {"idx": index, "time": BEGINNING, "subject": row.subject}
+        connection.execute(_decision["erased"].insert(), gone)
+        self._insert(connection, [Draft("event.erased", {"index": index})], head.index + 1, time)
 
     def events(self, *, upto: int, subjects: Sequence[str] = ()) -> Iterator[Event]:
         """Yield the events about everyone, and those about `subjects`, up to index `upto`."""
@@ -243,7 +247,7 @@ class SqliteStore:
             here = _event.c.idx.between(start, min(start + BATCH - 1, upto))
             with self._connected() as connection:
                 rows = connection.execute(sa.select(*columns).where(here).order_by(_event.c.idx))
-                found = [tuple(row) for row in rows]
+                found = [_entry(*row) for row in rows]
             yield from found
 
     def _common(self, connection: sa.Connection, upto: int) -> Iterator[Event]:
@@ -475,6 +479,12 @@ def _events(connection: sa.Connection, where: sa.ColumnElement[bool]) -> Iterato
         if event.canonical() != content or about != subject:
             raise LedgerError(f"event {idx} was altered: its columns and its bytes disagree")
         yield event
+
+
+def _entry(idx: int, content: object, commitment: object) -> tuple[int, bytes | None, bytes]:
+    if not isinstance(content, bytes | None) or not isinstance(commitment, bytes):
+        raise LedgerError(f"event {idx} was altered: its bytes are none")
+    return idx, content, commitment
 
 
 def _body(content: object, index: int) -> Mapping[str, Any]:

@@ -56,7 +56,7 @@ def verifiers_in(folder: Path) -> tuple[Verifier, ...]:
 
     Raises WorkspaceError if one of the two is missing or altered.
     """
-    files = {kind: sorted((folder / _KEYS).glob(f"{kind}-*.key")) for kind in key_files.LOG_KINDS}
+    files = {kind: sorted((folder / _KEYS).glob(f"{kind}-*.key")) for kind in key_files.SIGNING}
     if not any(files.values()):
         return ()
     try:
@@ -82,7 +82,7 @@ def make_keys(folder: Path, name: str, ask: key_files.Ask) -> None:
         (folder / _KEYS).mkdir(mode=0o700)
     except OSError as error:
         raise WorkspaceError(f"no witness could be made in {folder}: {error.strerror}") from error
-    for kind in key_files.LOG_KINDS:
+    for kind in key_files.SIGNING:
         keys.write(key_files.new(kind, name))
 
 
@@ -95,7 +95,7 @@ def signers_in(folder: Path, ask: key_files.Ask) -> tuple[SecretSigner, ...]:
     keys = key_files.KeyFolder(folder / _KEYS, origin=name, simulated=False, ask=ask)
     return tuple(
         SecretSigner(name, each.kind, keys.secret(kind, _as_log(each).vkey))
-        for kind, each in zip(key_files.LOG_KINDS, found, strict=True)
+        for kind, each in zip(key_files.SIGNING, found, strict=True)
     )
 
 

@@ -1,0 +1,211 @@
+"""The public log of a workspace: the ledger integrated, signed, seen by witnesses, published.
+
+Entry i of the log is event i of the ledger (docs/adr/0016). `log/` holds static files that anybody
+may serve; `sequencer/` beside it is the writer's own. Who is asked to witness stands in log.policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final, TypeAlias
+
+from letterlock.domain import sha256
+from letterlock.errors import LogError
+from letterlock.evidence.bundle import History, Logged, encode
+from letterlock.evidence.entries import entries_of
+from letterlock.gate.keys import Keys
+from letterlock.gate.workspace import silent, wall_clock
+from letterlock.record import checkpoint as checkpoints
+from letterlock.record import merkle, quorum, tlog
+from letterlock.record import note as notes
+from letterlock.record.checkpoint import Checkpoint
+from letterlock.record.merkle import Hash
+from letterlock.record.prooffile import ProofFile
+from letterlock.record.quorum import Policy, Trusted
+from letterlock.record.tlog import CHECKPOINT, Log, Reader
+from letterlock.release.build import Progress
+from letterlock.store.tiles import FolderTiles, LogFolders
+from letterlock.store.witnesses import Gathered, gather
+
+LOG: Final = "log"
+SEQUENCER: Final = "sequencer"
+
+_SECOND: Final = 1_000_000
+_BATCH: Final = 1 << 16  # entries read from the ledger at a time
+
+Consistency: TypeAlias = Callable[[int, int], Sequence[Hash]]
+"""Sizes of an older and a newer tree → the proof that one is the beginning of the other."""
+
+Ask: TypeAlias = Callable[..., Gathered]
+"""Asks witnesses, as `store.witnesses.gather` does."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far the log is, in entries; `published` is what everybody can read, None: nothing."""
+
+    origin: str
+    recorded: int
+    integrated: int
+    published: Trusted | None
+
+    def record(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        seen = self.published
+        return {
+            "origin": self.origin,
+            "recorded": self.recorded,
+            "integrated": self.integrated,
+            "published": seen.checkpoint.size if seen else 0,
+            "root": seen.checkpoint.root.hex() if seen else None,
+            "witnesses": [name for name, _ in seen.witnesses] if seen else [],
+        }
+
+
+@dataclass(frozen=True)
+class Published:
+    """A checkpoint that is public now; `missed` says by address why a witness is not on it."""
+
+    trusted: Trusted
+    missed: Mapping[str, str]
+
+
+class PublicLog(Keys):
+    """The verbs about the log."""
+
+    # ── writing ─────────────────────────────────────────────────────────────────────────────
+
+    def publish_log(self, progress: Progress = silent, *, ask: Ask = gather) -> Published:
+        """Integrate what was recorded since, have it witnessed, and publish the checkpoint.
+
+        Nothing is published that the quorum of log.policy did not see; what was integrated stays,
+        and the next call goes on from there. Raises LogError, SignatureError.
+        """
+        with FolderTiles(self.folder / LOG, self.folder / SEQUENCER) as tiles:
+            log = Log(tiles, self.origin, self._sign, self._opened)
+            self._integrate(log, tiles, progress)
+            policy, public = self.trust(), self.published()
+            # Witnesses keep real time, whatever the clock of a simulated workspace says.
+            now = max(self._seconds(), wall_clock() // _SECOND)
+            gathered = ask(
+                notes.parse(log.committed or b""), policy, log.consistency,
+                old=public.size if public else 0, now=now,
+            )  # fmt: skip
+            note = gathered.note.encode()
+            trusted = policy.check(note, now=now)
+            log.publish(note)
+        return Published(trusted, gathered.missed)
+
+    def _integrate(self, log: Log, tiles: FolderTiles, progress: Progress) -> None:
+        end = self.store.head().index + 1
+        while log.size < end:
+            first = log.size
+            rows = self.store.entries(first, upto=min(first + _BATCH, end) - 1)
+            written = list(entries_of(rows))
+            blobs = [each.blob for each in written if each.blob is not None]
+            tiles.write({f"blobs/{sha256(blob)}": blob for blob in blobs})
+            log.integrate(first, [each.entry for each in written])
+            progress("integrating", log.size, end)
+
+    def _sign(self, checkpoint: Checkpoint) -> bytes:
+        return checkpoints.sign(checkpoint, self.log_signers(), self._seconds()).encode()
+
+    def _opened(self, note: bytes) -> Checkpoint:
+        return checkpoints.opened(notes.parse(note), self.log_verifiers())[0]
+
+    def _seconds(self) -> int:
+        return max(self.now() // _SECOND, 0)
+
+    # ── reading ─────────────────────────────────────────────────────────────────────────────
+
+    def trust(self) -> Policy:
+        """Return log.policy. Raises InputError if it cannot be read."""
+        return quorum.parse(self.renew_policy())
+
+    def log_status(self) -> Status:
+        """Say how far the log is."""
+        folders = self._folders()
+        committed, public = folders.committed(), folders.read(CHECKPOINT)
+        integrated = 0 if committed is None else self._opened(committed).size
+        trusted = None if public is None else self.trust().check(public)
+        return Status(self.origin, self.store.head().index + 1, integrated, trusted)
+
+    def check_log(self, progress: Progress = silent) -> Checkpoint:
+        """Check every file of the log, and each entry against the ledger's event.
+
+        What is signed may be ahead of what is published: both are checked. Returns what is
+        published. Raises LogError, which names the first bad file and byte, or the event.
+        """
+        folders, public = self._folders(), self.public_log().checkpoint
+        signed = self._opened(folders.committed() or self._note())
+
+        def told(done: int) -> None:
+            progress("checking files", done, signed.size)
+
+        tlog.fsck(folders.read, signed, told, folders.paths())
+        reader = Reader(folders.read, signed)
+        if public.size > signed.size or merkle.root(public.size, reader.node) != public.root:
+            raise LogError(f"{CHECKPOINT}: of another log than was signed last")
+        self._check_events(reader, progress)
+        return public
+
+    def _check_events(self, reader: Reader, progress: Progress) -> None:
+        size = reader.size
+        written = entries_of(self.store.entries(0, upto=size - 1))
+        both = zip(reader.entries(0, size), written, strict=True)
+        for index, (entry, event) in enumerate(both):
+            if entry != event.entry:
+                raise LogError(f"entry {index} of the log is not event {index} of the ledger")
+            if event.blob is not None and self.blob(sha256(event.blob)) != event.blob:
+                raise LogError(f"blobs/{sha256(event.blob)}: not event {index}, or missing")
+            if index % _BATCH == 0:
+                progress("checking events", index, size)
+
+    def public_log(self) -> Reader:
+        """Return a reader of what is published. Raises LogError if nothing is."""
+        return Reader(self._folders().read, self._opened(self._note()))
+
+    def blob(self, digest: str) -> bytes | None:
+        """Return what stands beside the log under a SHA-256, None if nothing does."""
+        return self._folders().read(f"blobs/{digest}")
+
+    def _note(self) -> bytes:
+        found = self._folders().read(CHECKPOINT)
+        if found is None:
+            raise LogError("nothing is published yet: letterlock log checkpoint")
+        return found
+
+    def _folders(self) -> LogFolders:
+        return LogFolders(self.folder / LOG, self.folder / SEQUENCER)
+
+    # ── proofs ──────────────────────────────────────────────────────────────────────────────
+
+    def prove_entry(self, index: int) -> bytes:
+        """Return the proof file of an entry (C2SP tlog-proof). Raises LogError, ProofError."""
+        return _proof_file(self.public_log(), self._note(), index)
+
+    def logged(self, *indexes: int) -> list[Logged]:
+        """Return entries with their proofs, all under one checkpoint. Raises LogError."""
+        reader, note = self.public_log(), self._note()
+        return [Logged(n, reader.entry(n), _proof_file(reader, note, n)) for n in indexes]
+
+    def prove_history(self) -> bytes:
+        """Return evidence that each published checkpoint continues the one before it."""
+        folders, reader = self._folders(), self.public_log()
+        sizes = [size for size in folders.published() if 0 < size <= reader.size]
+        notes = [folders.read(f"checkpoints/{size}") or b"" for size in sizes]
+        proofs = [
+            tuple(merkle.consistency_proof(old, new, reader.node)) for old, new in pairwise(sizes)
+        ]
+        return encode(History(tuple(notes), tuple(proofs)))
+
+
+def _proof_file(reader: Reader, note: bytes, index: int) -> bytes:
+    if index >= reader.size:
+        raise LogError(
+            f"event {index} is not published yet, the log has {reader.size} entries: "
+            "letterlock log checkpoint"
+        )
+    return ProofFile(index, tuple(reader.inclusion(index)), note).encode()

@@ -1,0 +1,74 @@
+"""Checking without a workspace: evidence files, a policy file, and the files they are about."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from letterlock.errors import InputError, LogError
+from letterlock.evidence import bundle, verify
+from letterlock.evidence.bundle import Evidence, Release, Statement
+from letterlock.evidence.finding import Finding, compare
+from letterlock.evidence.verify import LogFiles, ReleaseFiles
+from letterlock.record import checkpoint as checkpoints
+from letterlock.record import note as notes
+from letterlock.record import quorum
+from letterlock.record.tlog import CHECKPOINT, Reader
+from letterlock.release import manifest
+from letterlock.release.verify import pseudonyms
+from letterlock.release.verify import verify as verify_release
+from letterlock.store.tiles import LogFolders
+
+
+def check_evidence(
+    files: Sequence[Path], policy: Path, *, log: Path | None = None, release: Path | None = None
+) -> list[Finding]:
+    """Check evidence files by a policy file, and their checkpoints against each other.
+
+    `log` is a copy of the log's folder, for statements; `release` that of a release, all of whose
+    files are checked too. Raises InputError, SignatureError, ProofError, VerificationError.
+    """
+    trusted = quorum.parse(content_of(policy))
+    now = int(time.time())
+    found = []
+    for path in files:
+        evidence = bundle.parse(content_of(path))
+        of_release, of_log = _release(evidence, release), _log(evidence, log)
+        found.append(verify.verify(evidence, trusted, now, release=of_release, log=of_log))
+    compare(each.checkpoint for finding in found for each in finding.vouched)
+    return found
+
+
+def release_files(folder: Path) -> ReleaseFiles:
+    """Read of a release's folder what the log speaks of. Raises VerificationError."""
+    return ReleaseFiles(manifest.content(folder), pseudonyms(folder))
+
+
+def content_of(path: Path) -> bytes:
+    """Read an evidence or policy file. Raises InputError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(bundle.MAX_SIZE + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _release(evidence: Evidence, folder: Path | None) -> ReleaseFiles | None:
+    if not isinstance(evidence, Release) or folder is None:
+        return None
+    verify_release(folder)
+    return release_files(folder)
+
+
+def _log(evidence: Evidence, folder: Path | None) -> LogFiles | None:
+    if not isinstance(evidence, Statement) or folder is None:
+        return None
+    files = LogFolders(folder, folder)
+    note = files.read(CHECKPOINT)
+    if note is None:
+        raise LogError(f"{folder} is no log's folder: it has no {CHECKPOINT}")
+    reader = Reader(files.read, checkpoints.parse(notes.parse(note).text))
+    return LogFiles(
+        note, reader.entries(0, reader.size), lambda digest: files.read(f"blobs/{digest}")
+    )

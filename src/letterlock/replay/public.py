@@ -1,0 +1,212 @@
+"""Act three of the replay: what the case lacked, a denial and a proof that anybody can check.
+
+In a copy of the first act's workspace the network publishes its log, which two witnesses cosign.
+It signs a statement about the class that the complaint names, and tries to sign one that is not
+true. A member of that class takes home the receipt of her no, and the proof that she is not in the
+release. Everything is checked as a stranger would: files and a policy, without the workspace.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from letterlock.domain import Time, text_of
+from letterlock.errors import InputError, ProofError
+from letterlock.evidence import bundle
+from letterlock.evidence.bundle import Member
+from letterlock.evidence.finding import Finding
+from letterlock.gate import Gate
+from letterlock.gate.log import Consistency
+from letterlock.gate.offline import check_evidence
+from letterlock.record import checkpoint as checkpoints
+from letterlock.record import quorum
+from letterlock.record import witness as witnesses
+from letterlock.record.note import Kind, Note, SecretSigner
+from letterlock.record.quorum import Group, Policy
+from letterlock.record.witness import Request, Witness
+from letterlock.release.build import Progress
+from letterlock.replay.acts import Columns
+from letterlock.replay.world import Network, Record, World
+from letterlock.store.witnesses import FolderState, Gathered
+
+WORKSPACE: Final = "workspace-public"
+PROOFS: Final = "proofs"
+WITNESSES: Final = "witnesses"
+POLICY: Final = "log.policy"
+STATEMENT: Final = "statement.json"
+RECEIPT: Final = "receipt.json"
+ABSENCE: Final = "not-in-the-release.json"
+
+_ALL: Final = b"both"
+_SECOND: Final = 1_000_000
+_KINDS: Final = {Kind.COSIGNATURE: "ed25519", Kind.MLDSA44: "mldsa44"}
+
+
+@dataclass(frozen=True)
+class ActThree:
+    """What was published, signed, refused and proved; `findings` in the order of `files`."""
+
+    at: Time
+    data_class: str
+    entries: int
+    witnesses: tuple[str, ...]
+    other: str
+    refused: str
+    member: str
+    messages: int
+    release: str
+    files: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    def commands(self, out: Path) -> list[list[str]]:
+        """Return how a stranger checks it, as command lines; `out` is the demo's folder."""
+        proofs = out / PROOFS
+        policy, log = ["--policy", str(proofs / POLICY)], str(out / WORKSPACE / "log")
+        statement, *hers = (str(proofs / name) for name in self.files)
+        return [
+            ["letterlock", "verify", statement, *policy, "--log", log],
+            ["letterlock", "verify", *hers, *policy],
+        ]
+
+    def record(self) -> dict[str, Any]:
+        """Return the act as JSON."""
+        return {
+            "at": text_of(self.at),
+            "class": self.data_class,
+            "entries": self.entries,
+            "witnesses": list(self.witnesses),
+            "refused": {"class": self.other, "why": self.refused},
+            "member": {"account": self.member, "messages": self.messages},
+            "release": self.release,
+            "files": list(self.files),
+            "proved": [list(finding.proved) for finding in self.findings],
+        }
+
+
+def act_three(
+    world: World, network: Network, release: str, out: Path, progress: Progress
+) -> ActThree:
+    """Act it out in a copy of the workspace in `out`. Raises InputError for a world without it."""
+    asked = world.record
+    if asked is None:
+        raise InputError("this world has no [record]")
+    workspace = shutil.copytree(out / "workspace", out / WORKSPACE)
+    proofs = out / PROOFS
+    proofs.mkdir()
+    gate = Gate(workspace, now=asked.at)
+    try:
+        seen = _Seen(out / WITNESSES, world, gate, asked.at)
+        (workspace / POLICY).write_bytes(seen.policy(gate.trust()))
+        (proofs / POLICY).write_bytes((workspace / POLICY).read_bytes())
+        gate.publish_log(progress, ask=seen.ask)
+        refused = ""
+        try:
+            _stated(gate, asked, asked.other)
+        except ProofError as error:
+            refused = str(error)
+        (proofs / STATEMENT).write_bytes(_stated(gate, asked, world.question.messages))
+        gate.publish_log(progress, ask=seen.ask)
+        member, messages = _member(world, network, gate, release)
+        (proofs / RECEIPT).write_bytes(gate.receipt_of(gate.choice_of(member)))
+        (proofs / ABSENCE).write_bytes(gate.member_proof(member, release))
+        entries = gate.public_log().size
+    finally:
+        gate.close()
+    files = STATEMENT, RECEIPT, ABSENCE
+    findings = check_evidence(
+        [proofs / name for name in files], proofs / POLICY, log=workspace / "log"
+    )
+    return ActThree(
+        asked.at, world.question.messages, entries, tuple(asked.witnesses), asked.other, refused,
+        member, messages, release, files, tuple(findings),
+    )  # fmt: skip
+
+
+def _stated(gate: Gate, asked: Record, data_class: str) -> bytes:
+    return gate.make_statement(
+        data_class, asked.since, asked.before, purposes=asked.purposes, recipients=()
+    )
+
+
+def _member(world: World, network: Network, gate: Gate, release: str) -> tuple[str, int]:
+    """Return somebody of the complaint's class who refused and is not in a release.
+
+    And how many messages of that class she is in, of those in the plain export.
+    """
+    columns = Columns(world, network)
+    exported = columns.exported()
+    acts = network.choices.column("act").to_numpy()
+    refusing = {
+        str(name)
+        for name in network.choices.filter(
+            pa.array(np.isin(acts, ["object", "withdraw"]))
+        ).column("subject").unique().to_pylist()
+    }  # fmt: skip
+    sent, received = columns.class_in(exported)
+    for name in sorted(columns.member[n].as_py() for n in sent | received):
+        if name in refusing:
+            found = bundle.parse(gate.member_proof(name, release))
+            if isinstance(found, Member) and not found.present:
+                return name, _messages(columns, exported, name)
+    raise InputError("in this world nobody of the class refused and stayed out of the release")
+
+
+def _messages(columns: Columns, exported: Any, name: str) -> int:  # noqa: ANN401 - (items,) bools
+    """Count the messages of the complaint's class in an export that somebody sent or received."""
+    classes = columns.items.column("data_class").to_numpy()
+    of_class = exported & (classes == columns.world.question.messages)
+    rows = columns.items.filter(pa.array(of_class))
+    hers = np.asarray(pc.equal(rows.column("author"), name).fill_null(False))  # noqa: FBT003
+    for each in ("recipients", "members"):
+        hers |= [name in (people or ()) for people in rows.column(each).to_pylist()]
+    return int(hers.sum())
+
+
+class _Seen:
+    """Two witnesses with folders of their own, asked here without a network."""
+
+    def __init__(self, folder: Path, world: World, gate: Gate, at: Time) -> None:
+        logs = witnesses.by_origin(gate.log_verifiers())
+        self._at = at // _SECOND
+        self._asked = world.record.witnesses if world.record else ()
+        self._all = []
+        for name in self._asked:
+            seed = sha256(f"{world.seed} witness {name}".encode()).digest()
+            signers = [SecretSigner(name, kind, seed) for kind in _KINDS]
+            self._all.append((Witness(signers, logs), FolderState(folder / name.split(".")[0])))
+
+    def policy(self, before: Policy) -> bytes:
+        """Return the log's policy with these witnesses: both, by either of their keys."""
+        lines, groups = [], []
+        for name, (each, _) in zip(self._asked, self._all, strict=True):
+            own = [
+                quorum.Witness(f"{name}/{_KINDS[s.verifier.kind]}".encode(), s.verifier)
+                for s in each.signers
+            ]
+            lines += own
+            groups.append(Group(name.encode(), 1, tuple(w.name for w in own)))
+        both = Group(_ALL, len(groups), tuple(group.name for group in groups))
+        return Policy(before.logs, tuple(lines), (*groups, both), _ALL).encode()
+
+    def ask(
+        self, note: Note, policy: Policy, consistency: Consistency, *, old: int, now: int
+    ) -> Gathered:
+        """Ask them all, as store.witnesses.gather does."""
+        del now
+        size = checkpoints.parse(note.text).size
+        bare = witnesses.only_by(note, [each.verifier for each in policy.logs])
+        request = Request(old, tuple(consistency(old, size)), bare).encode()
+        for each, state in self._all:
+            lines = witnesses.read_response(each.answer(request, state, lambda: self._at))
+            if isinstance(lines, int):
+                raise InputError(f"a witness is at {lines} entries, not at {old}")
+            note = note.signed_by(lines)
+        return Gathered(note, {})
