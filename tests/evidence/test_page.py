@@ -81,7 +81,7 @@ def test_what_others_wrote_cannot_steer_the_reader(w, world, log):
     name = "eve\x1b[2J\u202egro\u0085\n  - Account alba is in it."
     evidence = w.member(world, log, "aaaa", name)
     text = page.text(verify(evidence, policy(w), w.NOW))
-    assert "\\u001b[2J\\u202egro\\u0085\\u000a" in text
+    assert '"eve\\u001b[2J\\u202egro\\u0085\\n \\u0020- Account alba is in it." is not' in text
     assert all(c.isprintable() or c == "\n" for c in text)
     assert "\n  - Account alba" not in text
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +21,7 @@ OWN_TIMES: Final = (
 )
 OUTSIDE: Final = "What was used, copied or trained on past the gate: no release tells of that."
 
+_PLAIN: Final = re.compile(r"[\w.*@+:/-]+")
 _SECOND: Final = 1_000_000
 
 
@@ -75,6 +78,13 @@ def _checkpoint(vouched: Vouched) -> dict[str, Any]:
 
 def _seen(seen: Seen) -> dict[str, Any]:
     return {"vkey": seen.verifier.vkey, "time": seen.seconds and when(seen.seconds)}
+
+
+def word(text: str) -> str:
+    """Write what others chose so that it cannot pass for words of ours: in quotes, if not plain."""
+    if _PLAIN.fullmatch(text):
+        return text
+    return json.dumps(text, ensure_ascii=False).replace("  ", " \\u0020")
 
 
 def when(seconds: int) -> str:

@@ -28,6 +28,7 @@ from letterlock.domain import (
 )
 from letterlock.errors import InputError, ProofError
 from letterlock.evidence import strict
+from letterlock.evidence.finding import word
 from letterlock.history import DPV_PURPOSES, spanned, urn, when
 from letterlock.ledger import Event, check_version, said
 
@@ -313,7 +314,7 @@ def told(event: Event, origin: str, *, logged: bool, signed: bool) -> tuple[str,
     acted = body.get("evidence", {}).get("time", event.time)
     lines = said(event).lines
     sentences = [
-        f"Account {body['subject']} {_ACTS[Act(body['act'])]} this, on {text_of(acted)}:",
+        f"Account {word(body['subject'])} {_ACTS[Act(body['act'])]} this, on {text_of(acted)}:",
         *(f"  {_line(line)}" for line in lines[:_SHOWN]),
     ]
     if len(lines) > _SHOWN:
@@ -327,14 +328,16 @@ def told(event: Event, origin: str, *, logged: bool, signed: bool) -> tuple[str,
 
 
 def _line(line: Line) -> str:
-    purpose = "any purpose" if line.purpose == ANY else line.purpose
-    pattern = "everything" if line.pattern == ANY else line.pattern
-    recipient = "anybody" if line.recipient == ANY else line.recipient
+    purpose = "any purpose" if line.purpose == ANY else word(line.purpose)
+    pattern = "everything" if line.pattern == ANY else word(line.pattern)
+    recipient = "anybody" if line.recipient == ANY else word(line.recipient)
     reach = line.reach()
     made = spanned(reach, "from", "before")
     span = "".join(f", made {word} {time}" for word, time in made.items())
     until = f", until {text_of(line.expires_at)}" if line.expires_at != END else ""
-    named = f", with what is sensitive: {names(line.categories)}" if line.categories else ""
+    named = (
+        f", with what is sensitive: {names(map(word, line.categories))}" if line.categories else ""
+    )
     return f"{pattern}, for {purpose}, to {recipient}{span}{until}{named}"
 
 

@@ -26,7 +26,7 @@ from letterlock.evidence.bundle import (
     Statement,
 )
 from letterlock.evidence.entries import Public
-from letterlock.evidence.finding import OUTSIDE, Finding, compare, finding
+from letterlock.evidence.finding import OUTSIDE, Finding, compare, finding, word
 from letterlock.ledger import commitment
 from letterlock.record import memberset, merkle, note, prooffile, vrf
 from letterlock.record.merkle import Hash
@@ -228,8 +228,8 @@ def _member(checked: _Checked, e: Member) -> Finding:
         "member",
         (
             (
-                f"Account {e.account} {here} the {found.members.count:,} people whose rows are in "
-                f"release {found.opened.body['release']}."
+                f"Account {word(e.account)} {here} the {found.members.count:,} people whose rows are in "
+                f"release {word(found.opened.body['release'])}."
             ),
             *_told(found),
             f"With the key of entry {e.key.index:,} it can have no other pseudonym there.",
@@ -245,7 +245,7 @@ def _told(found: _Sealed) -> tuple[str, ...]:
     return (
         (
             f"That release was opened as entry {opened.index:,} on {text_of(opened.time)}, for "
-            f"{opened.body['purpose']}, to {opened.body['recipient']}, as of "
+            f"{word(opened.body['purpose'])}, to {word(opened.body['recipient'])}, as of "
             f"{text_of(opened.body['as_of'])}."
         ),
         (
@@ -271,7 +271,7 @@ def _grants(checked: _Checked, e: Grants) -> Finding:
     return finding(
         "grants",
         (
-            f"{there} of account {e.account} was recorded up to event {body['upto']:,}.",
+            f"{there} of account {word(e.account)} was recorded up to event {body['upto']:,}.",
             f"The log holds the marks of all {tags.count:,} grants up to there.",
             f"It says so as entry {sealed.index:,} on {text_of(sealed.time)}.",
         ),
@@ -319,7 +319,7 @@ def _release(checked: _Checked, e: Release, files: ReleaseFiles) -> Finding:
     return finding(
         "release",
         (
-            f"These are the files of release {name}: the hash of its manifest is in the log.",
+            f"These are the files of release {word(name)}: the hash of its manifest is in the log.",
             *_told(found),
             f"The {names.count:,} people in its files are those whose proofs the log bears out.",
         ),
