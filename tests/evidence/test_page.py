@@ -32,11 +32,11 @@ Whether an account is in a release
 ==================================
 
 Shown
-  - Account gina is not among the 5 people whose rows are in release aaaa.
+  - Account gina is not among the 5 people whom release aaaa names.
   - That release was opened as entry 22 on 2025-01-23, for train.generative, to tern, as of
     2025-01-22.
-  - It was sealed as entry 23 on 2025-01-24, with the manifest
-    {manifest}.
+  - It was sealed as entry 23 on 2025-01-24.
+  - The SHA-256 of its manifest is {manifest}.
   - With the key of entry 1 it can have no other pseudonym there.
 
 By whose signatures
