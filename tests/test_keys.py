@@ -28,7 +28,7 @@ from letterlock.errors import (
 from letterlock.evidence.entries import Committed, Public, entries_of, read
 from letterlock.gate import Gate
 from letterlock.ledger import Draft, commitment
-from letterlock.record import checkpoint, merkle, note, quorum
+from letterlock.record import checkpoint, memberset, merkle, note, quorum
 from letterlock.record.note import Kind, SecretSigner
 from letterlock.record.tlog import Log, Reader, fsck
 from letterlock.store.keys import ED25519, MLDSA44, VRF
@@ -650,19 +650,22 @@ def test_an_erasure_never_overstates(tmp_path):
     """It says which releases keep her pseudonym derivable, and what it does not reach."""
     with closing(workspace(tmp_path / "w")) as gate:
         built = gate.build(PURPOSE, RECIPIENT)
+        token = gate.vrf_secret(1).token(memberset.alpha(gate.origin, YES[0]))
+        assert token in gate.tokens_path(1).read_bytes()
         found = gate.erase(YES[0])
         assert not found.complete
         said = {place.where: place for place in found.places}
         assert said["ledger"].outcome == "erased"
+        assert said["tokens"].outcome == "erased"
+        assert token not in gate.tokens_path(1).read_bytes()
         assert said["pseudonyms"].outcome == "left"
         assert "until VRF key 1" in said["pseudonyms"].what
         for where in ("releases", "backups", "sources"):
             assert said[where].outcome == "unsupported"
-        (kept,) = (each for each in gate.kept() if each.introduced.use == "vrf")
-        if kept.releases:
-            assert built.release in said["pseudonyms"].what
+        assert built.release in said["pseudonyms"].what
         gate.rotate("vrf")
-        gate.destroy(1)
+        assert gate.destroy(1).releases == (built.release,)
+        assert not gate.tokens_path(1).exists()
         again = gate.erase(YES[0])
         assert not again.events
         assert again.before == found.events

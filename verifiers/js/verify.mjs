@@ -3,7 +3,7 @@
 //
 //   const found = await verify(evidence, policy);   // two Uint8Array
 //
-// returns { kind, says, in, limits, seen } or throws: Untrue if the evidence does not hold,
+// returns { kind, says, details, limits, seen } or throws: Untrue if the evidence does not hold,
 // Malformed if it, or the policy, cannot be read and nothing was judged.
 //
 // Written from C2SP signed-note, tlog-checkpoint, tlog-cosignature, tlog-proof and tlog-policy,
@@ -693,10 +693,10 @@ async function member(content, policy) {
   const root = sizedHex(body.root, HASH_SIZE, 'sealed.body.root');
   const isIn = await checkSet(found, name, body.members, body.depth, root);
   return {
-    in: isIn,
     says:
       `Account ${found.account} is ${isIn ? '' : 'not '}among the ${body.members} members` +
       ` of release ${body.release}.`,
+    details: [`The release was opened for ${asked.purpose}, to ${asked.recipient}.`],
     limits: [
       'It does not show that nothing of this account was put into the release under another' +
         " account's name or under none.",
@@ -722,8 +722,8 @@ async function grants(content, policy) {
   const upto = `recorded up to event ${body.upto}`;
   const none = found.k === 0 ? 'no grant' : `no grant numbered ${found.k} (they count from 0)`;
   return {
-    in: isIn,
     says: `Account ${found.account} has ${isIn ? `a grant numbered ${found.k}` : none} ${upto}.`,
+    details: [],
     limits: ['It says nothing of what was recorded later, or of grants kept outside this log.'],
     seen: sealed.at,
   };
@@ -737,7 +737,8 @@ async function receipt(content, policy) {
   const event = take(parseCanonical(found.event, 'event'), EVENT, 'event');
   const act = event.kind === 'choice.made' && event.v === 1 && ACTS[event.body.get('act')];
   const subject = event.body.get('subject');
-  need(act && typeof subject === 'string', 'the event is not a choice that is known here');
+  const known = act && typeof subject === 'string' && Array.isArray(event.body.get('lines'));
+  need(known, 'the event is not a choice that is known here');
   const salt = sizedHex(found.salt, 32, 'salt');
   need(found.signed !== null || found.proof !== null, 'nobody signed this receipt', Untrue);
   const label = utf8('letterlock/commitment/v1\0');
@@ -764,7 +765,25 @@ async function receipt(content, policy) {
     limits.push('It is the log’s promise: no proof that the event is in the log came with it.');
   }
   about(found.receipt, origin, event.index, commitment, subject);
-  return { says: `${says.join(', ')}.`, limits, seen };
+  const details = event.body.get('lines').map(lineInWords);
+  return { says: `${says.join(', ')}.`, details, limits, seen };
+}
+
+/** One line of a choice, as it stands in the event; what it does not name it leaves open. */
+function lineInWords(line) {
+  need(line instanceof Map, 'event: a line is not an object');
+  const rest = new Map(line);
+  const [data, purpose, recipient] = ['data_class', 'purpose', 'recipient'].map((key) => {
+    const value = rest.get(key);
+    rest.delete(key);
+    return value === undefined || value === '*' ? undefined : value;
+  });
+  const more = [...rest].map(([key, value]) => {
+    const moment = key === 'expires' && new Date(value / 1000);
+    return `, ${key}: ${moment && !Number.isNaN(moment.getTime()) ? moment.toISOString() : canonical(value)}`;
+  });
+  const named = `${data ?? 'everything'}, for ${purpose ?? 'any purpose'}`;
+  return `${named}, to ${recipient ?? 'anybody'}${more.join('')}`;
 }
 
 /**
