@@ -97,6 +97,18 @@ def test_the_newest_signature_of_each_is_told_once(w, world, log):
     assert verify(evidence, policy(w)).vouched == (vouched,)  # without a clock, too
 
 
+def test_a_long_history_is_still_one_page(w, log):
+    """The first and the last checkpoint stand there, and how many lie between."""
+    found = verify(w.history(log, range(1, 33)), policy(w), w.NOW)
+    text = page.text(found)
+    assert "The policy accepts the 30 checkpoints between these, too." in text
+    assert text.count("Of the log") == text.count("was there by") == 2
+    assert len(text.splitlines()) < 40
+    assert len(found.record()["checkpoints"]) == 32
+    few = verify(w.history(log, [1, 2, 3]), policy(w), w.NOW)
+    assert page.text(few).count("Of the log") == 3
+
+
 def test_the_json_form_names_keys_in_full(w, world, log):
     """With vkeys and times of every signature."""
     both = replace(log, signers=w.ALL)
