@@ -106,4 +106,8 @@ def serve_log(
     workspace: Workspace = HERE,
 ) -> None:
     """Serve the log's files until Ctrl-C; any other web server may do the same with log/."""
-    serve(gate_of(workspace).folder / "log", host, port)
+
+    def ready(url: str) -> None:
+        show.ERR.print(f"the log is at {url}, until Ctrl-C", markup=False, highlight=False)
+
+    serve(gate_of(workspace).folder / "log", host, port, ready)

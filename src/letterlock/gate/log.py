@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 from letterlock.domain import sha256
-from letterlock.errors import LogError
+from letterlock.errors import LogError, SignatureError
 from letterlock.evidence.bundle import History, Logged, encode
 from letterlock.evidence.entries import entries_of
 from letterlock.gate.keys import Keys
@@ -94,7 +94,7 @@ class PublicLog(Keys):
                 old=public.size if public else 0, now=now,
             )  # fmt: skip
             note = gathered.note.encode()
-            trusted = policy.check(note, now=now)
+            trusted = _accepted(policy, note, now, gathered.missed)
             log.publish(note)
         return Published(trusted, gathered.missed)
 
@@ -200,6 +200,14 @@ class PublicLog(Keys):
             tuple(merkle.consistency_proof(old, new, reader.node)) for old, new in pairwise(sizes)
         ]
         return encode(History(tuple(notes), tuple(proofs)))
+
+
+def _accepted(policy: Policy, note: bytes, now: int, missed: Mapping[str, str]) -> Trusted:
+    try:
+        return policy.check(note, now=now)
+    except SignatureError as error:
+        why = "".join(f"; {address}: {reason}" for address, reason in missed.items())
+        raise SignatureError(f"nothing was published: {error}{why}") from error
 
 
 def _proof_file(reader: Reader, note: bytes, index: int) -> bytes:
