@@ -483,7 +483,7 @@ class SlowSequencer(Sequencer):
 
 
 TestSlowSequencer = pytest.mark.slow(SlowSequencer.TestCase)
-TestSlowSequencer.settings = settings(max_examples=400, stateful_step_count=40, deadline=None)
+TestSlowSequencer.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
 
 
 # ── reading what nobody need trust ──────────────────────────────────────────────────────────
