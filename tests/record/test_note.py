@@ -138,8 +138,11 @@ def test_lines_come_alone_from_a_witness():
     for bad in (b"", b"\n", data[:-1], data + b"\n", b"\n" + data, b"\xff" + data, b"\t" + data):
         with pytest.raises(InputError):
             note.parse_lines(bad)
+    largest = SignatureLine("ab", bytes(4), bytes((note.MAX_SIZE - 8) // 4 * 3 - 4)).encode()
+    assert len(largest) == note.MAX_SIZE
+    assert len(note.parse_lines(largest)) == 1
     with pytest.raises(InputError, match="at most"):
-        note.parse_lines(b"x" * (note.MAX_SIZE + 1))
+        note.parse_lines(b"x" + largest)
 
 
 @pytest.mark.parametrize(

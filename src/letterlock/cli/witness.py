@@ -48,6 +48,8 @@ def serve(
 ) -> None:
     """Cosign checkpoints until Ctrl-C; makes FOLDER and its keys if they are not there."""
     logs = by_origin(map(parse_vkey, log))
+    if url:
+        witnesses.HttpWitness(url)  # what no log could ask is not put into a policy
     with serving.listen(host, port) as taken:
         if not (found := witnesses.verifiers_in(folder)):
             if not name:

@@ -104,8 +104,8 @@ class Statement:
 
 Evidence: TypeAlias = Receipt | Member | Grants | Release | History | Statement
 
-_MEMBERSHIP: Final = {"vrf": str, "bucket": str, "path": list}
-_SHAPES: Final[Mapping[str, Mapping[str, Any]]] = {
+_MEMBERSHIP: Final[strict.Shape] = {"vrf": str, "bucket": str, "path": list}
+_SHAPES: Final[Mapping[str, strict.Shape]] = {
     "receipt": {
         "receipt": dict,
         "event": str,

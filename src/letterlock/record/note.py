@@ -263,8 +263,8 @@ def _lines(text: str) -> tuple[SignatureLine, ...]:
 
 
 def _line(text: str) -> SignatureLine:
-    name, space, signature = text.removeprefix(_DASH).partition(" ")
-    if not text.startswith(_DASH) or not space:
+    name, _, signature = text.removeprefix(_DASH).partition(" ")
+    if not text.startswith(_DASH):
         raise InputError(f"{text[:60]!r} is no signature line")
     check_name(name)
     data = from_base64(signature)

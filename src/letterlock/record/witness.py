@@ -126,9 +126,13 @@ class WitnessState(Protocol):
 
 
 def by_origin(verifiers: Iterable[Verifier]) -> dict[str, tuple[Verifier, ...]]:
-    """Return the keys of each log; a log key's name is its log's origin."""
+    """Return the keys of each log; a log key's name is its log's origin. Raises InputError."""
     found: dict[str, tuple[Verifier, ...]] = {}
     for each in verifiers:
+        if each.kind is Kind.COSIGNATURE:
+            raise InputError(
+                f"the key of {each.name!r} is a witness's: a log's is of type 01 or 06"
+            )
         found[each.name] = (*found.get(each.name, ()), each)
     return found
 
@@ -154,13 +158,10 @@ class Witness:
     logs: Mapping[str, Sequence[Verifier]]
 
     def __post_init__(self) -> None:
-        """Refuse keys that are not a witness's, or not of a log. Raises InputError."""
+        """Refuse keys that sign no time, or none. Raises InputError."""
         kinds = {signer.verifier.kind for signer in self.signers}
         if not kinds or Kind.ED25519 in kinds:
             raise InputError("a witness has keys of type 04 or 06, and of no other")
-        of_logs = {key.kind for keys in self.logs.values() for key in keys}
-        if not of_logs or Kind.COSIGNATURE in of_logs:
-            raise InputError("a witness knows logs by their keys of type 01 or 06")
 
     def answer(self, data: bytes, state: WitnessState, clock: Callable[[], int]) -> Response:
         """Answer a request: 200 with a line per key once the new checkpoint is stored durably.

@@ -258,4 +258,4 @@ def _reported(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise LogError(f"{path}: {error.strerror or error}") from error
+        raise LogError(f"{error.filename or path}: {error.strerror or error}") from error

@@ -75,10 +75,10 @@ def verifiers_in(folder: Path) -> tuple[Verifier, ...]:
 def make_keys(folder: Path, name: str, ask: key_files.Ask) -> None:
     """Make a witness's folder and its two keys. Raises WorkspaceError, InputError."""
     notes.check_name(name)
+    keys = key_files.KeyFolder(folder / _KEYS, origin=name, simulated=False, ask=ask)
+    keys.unlock()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        keys = key_files.KeyFolder(folder / _KEYS, origin=name, simulated=False, ask=ask)
-        keys.unlock()
         (folder / _KEYS).mkdir(mode=0o700)
     except OSError as error:
         raise WorkspaceError(f"no witness could be made in {folder}: {error.strerror}") from error
@@ -209,13 +209,12 @@ class HttpWitness:
         except ValueError:
             parts = urlsplit("")
         beside = parts.query or parts.fragment or parts.username or parts.password
-        if parts.scheme not in {"http", "https"} or not self._host or beside:
+        web = parts.scheme in {"http", "https"} and self._host and re.fullmatch("[!-~]+", url)
+        if not web or beside:
             raise InputError(
                 f"{url!r} is no address of a witness: write http(s)://HOST[:PORT]/PATH"
             )
         self._path = f"{parts.path.rstrip('/')}/add-checkpoint"
-        if not re.fullmatch(r"[!-~]+", self._path):
-            raise InputError(f"{url!r}: a path is written in printable ASCII, the rest as %XX")
         self._secure = parts.scheme == "https"
 
     def add_checkpoint(

@@ -42,7 +42,8 @@ def app(folder: Path) -> Starlette:
     """Return the application that shows the log in `folder`, and nothing but the log."""
 
     async def file(request: Request) -> Response:
-        path = request.path_params["path"]
+        # Not the route's parameter: from that a newline at the end is gone.
+        path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))[1:]
         fixed = _FIXED.fullmatch(path) is not None
         if not fixed and _MUTABLE.fullmatch(path) is None:
             return _missing()

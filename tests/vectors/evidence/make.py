@@ -182,7 +182,7 @@ def tampered(world: World, log: Log, good: dict[str, Vector]) -> Iterator[Vector
     yield from _receipts(good, of)
     yield from _histories(world, log, of)
     yield from _dishonest(world, log)
-    yield from _releases(good)
+    yield from _releases(world, log, good)
     yield from _statements(world, log, of)
     yield from _texts(good)
 
@@ -616,8 +616,30 @@ def _dishonest(world: World, log: Log) -> Iterator[Vector]:
         yield Vector(f"grants-none-sealed-{name}", data, expect)
 
 
-def _releases(good: dict[str, Vector]) -> Iterator[Vector]:
+LIES = {
+    "another-member-set": ('"depth":3', '"depth":4'),
+    "other-members": ('"members":5', '"members":6'),
+    "another-name": ('"release":"aaaa"', '"release":"aaab"'),
+    "no-member-set": ('"member_set"', '"member_sets"'),
+}
+"""What a sealed manifest may say that its seal does not."""
+
+
+def _lied(world: World, what: str) -> bytes:
+    old, new = LIES[what]
+    manifest = world.releases["aaaa"].manifest.decode()
+    assert old in manifest, what
+    return manifest.replace(old, new, 1).encode()
+
+
+def _releases(world: World, log: Log, good: dict[str, Vector]) -> Iterator[Vector]:
     """Yield a release's evidence beside the files of another one, or changed ones."""
+    for what in LIES:
+        mark = w.hashlib.sha256(_lied(world, what)).hexdigest()
+        other = log.changed(world.releases["aaaa"].sealed, {"manifest": mark})
+        data = bundle.encode(w.release_of(world, other, "aaaa"))
+        name = f"release-sealed-with-{what}"
+        yield Vector(name, data, PROOF, needs=("release",), files=f"aaaa-{what}")
     yield good["release-aaaa"]._replace(
         name="release-aaaa-files-of-another", expect=PROOF, files="cccc"
     )
@@ -776,6 +798,8 @@ def folders(world: World, log: Log) -> Iterator[tuple[str, Any]]:
     yield "aaaa-another-member", {"manifest": manifest, "pseudonyms": names[:-64] + "ff" * 32}
     yield "aaaa-a-member-less", {"manifest": manifest, "pseudonyms": names[:-64]}
     yield "aaaa-unsorted", {"manifest": manifest, "pseudonyms": names[64:] + names[:64]}
+    for what in LIES:
+        yield f"aaaa-{what}", {"manifest": _lied(world, what).decode(), "pseudonyms": names}
     yield "log", _folder(log)
     lacking = [blob for blob in log.blobs if blob != release.manifest]
     yield "log-without-a-manifest", _folder(replace(log, blobs=lacking))
@@ -798,6 +822,14 @@ def _folder(log: Log) -> dict[str, Any]:
     }
 
 
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def main(to: Path = HERE) -> None:
     """Write every vector to its file, and what is to come of each to index.json."""
     world = World()
@@ -810,7 +842,7 @@ def main(to: Path = HERE) -> None:
         shutil.rmtree(to / folder, ignore_errors=True)
         (to / folder).mkdir(parents=True)
         for vector in vectors:
-            path = f"{folder}/{vector.name}.json"
+            path = f"{folder}/{vector.name}.{'json' if _is_text(vector.data) else 'bin'}"
             (to / path).write_bytes(vector.data)
             entry = {"file": path, "policy": f"policies/{vector.policy}", "error": vector.expect}
             entry |= {"needs": list(vector.needs)} if vector.needs else {}
