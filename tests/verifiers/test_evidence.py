@@ -7,6 +7,8 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 VECTORS = Path(__file__).resolve().parent.parent / "vectors" / "evidence"
 INDEX = json.loads((VECTORS / "index.json").read_text(encoding="utf-8"))
 
@@ -59,6 +61,7 @@ def expected(verifier: str, file: str, error: str | None) -> str:
     return EXPECTED[verifier].get(file, "no" if error else "yes")
 
 
+@pytest.mark.slow
 def test_every_vector_gets_the_right_answer(outsider) -> None:
     """Each valid file is accepted, each tampered one refused, but for what the tables say."""
     by_policy = defaultdict(list)

@@ -18,7 +18,8 @@ export class Untrue extends Error {}
 const MAX_FILE = 16 * 2 ** 20;
 const MAX_NOTE = 1_000_000;
 const MAX_SIGNATURES = 100;
-const MAX_LISTED = 100;
+const MAX_EXTRA = 65_536;
+const MAX_LISTED = 50;
 const MAX_TEXT = 255; // bytes of a key's name or an origin: a cosignature counts them in one byte
 const MAX_NUMBER = 2n ** 63n - 1n;
 const AHEAD = 300n; // seconds by which another clock may be ahead of ours
@@ -428,7 +429,10 @@ function parseProof(source) {
   need(split >= 0, 'a proof has an empty line before its checkpoint');
   const lines = source.slice(0, split).split('\n');
   need(lines.shift() === 'c2sp.org/tlog-proof@v1', 'not a c2sp.org/tlog-proof@v1');
-  if (lines[0]?.startsWith('extra ')) fromBase64(lines.shift().slice('extra '.length), 'extra');
+  if (lines[0]?.startsWith('extra ')) {
+    const extra = fromBase64(lines.shift().slice('extra '.length), 'extra');
+    need(extra.length > 0 && extra.length <= MAX_EXTRA, 'extra data have 1 to 65536 bytes');
+  }
   const index = lines.shift() ?? '';
   need(index.startsWith('index '), 'a proof says the index of its entry');
   need(lines.length <= 63, 'a path has at most 63 hashes');
@@ -470,7 +474,10 @@ const toOctets = (octets) => Uint8Array.from(octets, (letter) => letter.charCode
 
 async function policyLine(policy, members, [word, ...rest]) {
   const defined = (name) => policy.witnesses.has(name) || policy.groups.has(name);
-  const free = (name) => need(name !== 'none' && !defined(name), `${shown(name)}: name is taken`);
+  const free = (name) => {
+    const unused = name !== 'none' && name.length <= MAX_TEXT && !defined(name);
+    need(unused, `${shown(name)}: the name is taken, or too long`);
+  };
   const add = async (vkey, ...kinds) => {
     const key = await parseKey(text(toOctets(vkey), 'vkey'));
     need(kinds.includes(key.kind), `${key.name}: a key of type ${key.kind} does not sign this`);
@@ -480,13 +487,15 @@ async function policyLine(policy, members, [word, ...rest]) {
     }
     return key;
   };
+  const url = rest[{ log: 1, witness: 2 }[word]];
+  if (url !== undefined) text(toOctets(url), 'URL');
   if (word === 'log' && (rest.length === 1 || rest.length === 2)) {
     policy.logs.push(await add(rest[0], ED25519, MLDSA44));
-    need(policy.logs.length <= MAX_LISTED, 'more than 100 logs');
+    need(policy.logs.length <= MAX_LISTED, 'too many logs');
   } else if (word === 'witness' && (rest.length === 2 || rest.length === 3)) {
     free(rest[0]);
     policy.witnesses.set(rest[0], await add(rest[1], COSIGNATURE, MLDSA44));
-    need(policy.witnesses.size <= MAX_LISTED, 'more than 100 witnesses');
+    need(policy.witnesses.size <= MAX_LISTED, 'too many witnesses');
   } else if (word === 'group' && rest.length >= 3) {
     const [name, count, ...listed] = rest;
     free(name);
@@ -497,7 +506,7 @@ async function policyLine(policy, members, [word, ...rest]) {
     const needed = { any: 1, all: listed.length }[count] ?? Number(decimal(count, 'group'));
     need(needed >= 1 && needed <= listed.length, `${needed} of ${listed.length} members`);
     policy.groups.set(name, { needed, listed });
-    need(policy.groups.size <= MAX_LISTED, 'more than 100 groups');
+    need(policy.groups.size <= MAX_LISTED, 'too many groups');
   } else if (word === 'quorum' && rest.length === 1) {
     need(policy.quorum === undefined, 'a second quorum line');
     need(rest[0] === 'none' || defined(rest[0]), `${shown(rest[0])}: not defined`);
@@ -821,3 +830,8 @@ async function promised(policy, source, lines) {
   need(known, 'the receipt is not signed by a listed Ed25519 key of the log', Untrue);
   return origin;
 }
+
+/** For tests/verifiers/vectors.mjs alone. */
+export const parts = {
+  included, leafHash, parseCheckpoint, parseKey, parseNote, parseProof, signedBy, trusted,
+};
