@@ -81,6 +81,17 @@ def test_every_vector_gets_the_right_answer(outsider) -> None:
     assert {file: "yes" if word == "yes" else "no" for file, word in found.items()} == wanted
 
 
+@pytest.mark.parametrize("key", ["constructor", "__proto__", "toString", "hasOwnProperty", ""])
+def test_no_key_is_known_by_accident(outsider, tmp_path, key) -> None:
+    """Names that every object of a language has are as unknown as any."""
+    whole = json.loads((VECTORS / "valid" / "member-in.json").read_text(encoding="utf-8"))
+    within = whole | {"key": whole["key"] | {key: 1}}
+    policy = (VECTORS / "policies" / "two-of-three").read_bytes()
+    evidence = {"whole": whole, "beside": whole | {key: 1}, "within": within}
+    found = outsider.answers(tmp_path, policy, evidence)
+    assert found == {"whole": "yes", "beside": "error", "within": "error"}
+
+
 def test_the_tables_name_vectors_that_there_are() -> None:
     """No exception outlives the vector that it is made for."""
     named = {file for table in EXPECTED.values() for file in table}

@@ -217,7 +217,7 @@ func (p *policy) check(data []byte) (*trusted, error) {
 		}
 	}
 	if len(t.logs) == 0 {
-		return nil, untrue("%s at size %d is signed by no listed log key that this program can check%s",
+		return nil, untrue("%q at size %d is signed by no listed log key that this program can check%s",
 			point.origin, point.size, unchecked(passed))
 	}
 	if !p.met(p.quorum, t.witnesses) {

@@ -103,7 +103,6 @@ const MAX_DEPTH = 32;
 const SPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?[0-9][0-9.eE+-]*/y;
 const WHOLE = /^(?:0|-?[1-9][0-9]*)$/;
-// eslint-disable-next-line no-control-regex
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
 const WORDS = { true: true, false: false, null: null };
 
@@ -196,7 +195,9 @@ const TYPES = {
 /** Take the keys of `shape`, each of its type; `open`: others may stand beside them. */
 function take(value, shape, what, { open = false } = {}) {
   need(value instanceof Map, `${what}: not an object`);
-  for (const key of value.keys()) need(open || key in shape, `${what}: unknown key ${key}`);
+  for (const key of value.keys()) {
+    need(open || Object.hasOwn(shape, key), `${what}: unknown key ${said(key)}`);
+  }
   const found = {};
   for (const [key, type] of Object.entries(shape)) {
     need(value.has(key), `${what}: ${key} is missing`);
@@ -316,7 +317,6 @@ const MLDSA44_SIGNATURE = 2420;
 const SUBTREE = utf8('subtree/v1\n\0');
 
 function checkName(name) {
-  // eslint-disable-next-line no-control-regex
   const odd = /[\p{White_Space}+\u0000-\u001f]/u.test(name);
   need(name && !odd && utf8(name).length <= MAX_TEXT, `${name.slice(0, 60)}: not a key name`);
 }
@@ -337,7 +337,6 @@ async function parseKey(vkey) {
 /** Read a signed note: its text and its signature lines. */
 function parseNote(source) {
   need(utf8(source).length <= MAX_NOTE, 'a note of more than a million bytes');
-  // eslint-disable-next-line no-control-regex
   need(!/[\u0000-\u0009\u000b-\u001f]/.test(source), 'a note with control characters');
   const split = source.lastIndexOf('\n\n');
   need(split >= 0 && source.endsWith('\n'), 'not a signed note');
@@ -538,7 +537,7 @@ async function open(policy, source) {
   const all = await signedBy(note, allKeys(policy), point);
   const signed = new Map([...all].filter(([, seconds]) => (seconds ?? 0n) <= policy.until));
   const logs = policy.logs.filter((key) => signed.has(key) && key.name === point.origin);
-  need(logs.length > 0, `no listed key of the log ${point.origin} signed this`, Untrue);
+  need(logs.length > 0, `no listed key of the log ${said(point.origin)} signed this`, Untrue);
   const whole = point.extensions.length === 0 || logs.some((key) => key.kind === ED25519);
   need(whole, 'nobody signed the extension lines of the checkpoint', Untrue);
   const witnesses = new Map(
@@ -556,6 +555,13 @@ async function open(policy, source) {
   };
 }
 
+/** Words of a file, in quotes unless they are plain: none of them may pass for ours. */
+function said(words) {
+  if (/^[\p{L}\p{N}][\p{L}\p{N}._@*-]*$/u.test(words)) return words;
+  const odd = /[\p{C}\p{Zl}\p{Zp}"\\]/gu;
+  return `"${words.replace(odd, (sign) => `\\u{${sign.codePointAt(0).toString(16)}}`)}"`;
+}
+
 // ── evidence ─────────────────────────────────────────────────────────────────────────────────
 
 const FORMAT = 'letterlock/evidence/v1';
@@ -566,7 +572,7 @@ const EVENT = {
   v: 'whole number from 0',
 };
 const CLAIM = { account: 'text', claim: 'text', vrf: 'text', bucket: 'text', path: 'list' };
-const ACTS = { grant: 'said yes', withdraw: 'withdrew', object: 'objected' };
+const ACTS = new Map([['grant', 'said yes'], ['withdraw', 'withdrew'], ['object', 'objected']]);
 const NAME_SIZE = 32;
 const MAX_SET_DEPTH = 32;
 
@@ -588,7 +594,7 @@ export async function verify(evidence, policy, now = Math.floor(Date.now() / 100
   need(value instanceof Map, 'evidence: not an object');
   need(value.get('format') === FORMAT, `evidence: not ${FORMAT}`);
   const kind = value.get('kind');
-  need(Object.hasOwn(KINDS, kind), `this program does not check the kind ${kind}`);
+  need(Object.hasOwn(KINDS, kind), `this program does not check the kind ${said(String(kind))}`);
   const content = new Map(value);
   content.delete('format');
   content.delete('kind');
@@ -612,7 +618,7 @@ async function logged(policy, value, kind, what) {
   const { index, entry, proof } = take(value, LOGGED, what);
   const event = take(parseCanonical(entry, `${what}.entry`), EVENT, `${what}.entry`);
   const right = event.index === index && event.kind === kind && event.v === 1;
-  need(right, `${what}: the entry is event ${event.index}, ${event.kind}`, Untrue);
+  need(right, `${what}: the entry is event ${event.index}, ${said(event.kind)}`, Untrue);
   const leaf = await leafHash(utf8(entry));
   return { index, leaf, body: event.body, at: await inLog(policy, proof, index, leaf, what) };
 }
@@ -629,7 +635,7 @@ function oneView(...entries) {
 async function vrfKey(policy, value) {
   const key = await logged(policy, value, 'key.introduced', 'key');
   const { use } = take(key.body, { use: 'text' }, 'key.body', { open: true });
-  need(use === 'vrf', `the key was introduced for ${use}, not for vrf`, Untrue);
+  need(use === 'vrf', `the key was introduced for ${said(use)}, not for vrf`, Untrue);
   const lost = key.body.has('lost') ? { lost: 'flag' } : {};
   const body = take(key.body, { use: 'text', key: 'text', ...lost }, 'key.body');
   return { ...key, bytes: sizedHex(body.key, 32, 'key.body.key') };
@@ -711,9 +717,9 @@ async function member(content, policy) {
   const isIn = await checkSet(found, name, body.members, body.depth, root);
   return {
     says:
-      `Account ${found.account} is ${isIn ? '' : 'not '}among the ${body.members} members` +
-      ` of release ${body.release}.`,
-    details: [`The release was opened for ${asked.purpose}, to ${asked.recipient}.`],
+      `Account ${said(found.account)} is ${isIn ? '' : 'not '}among the ${body.members} members` +
+      ` of release ${said(body.release)}.`,
+    details: [`The release was opened for ${said(asked.purpose)}, to ${said(asked.recipient)}.`],
     limits: [
       "That no row of hers was filed in it under another account's name or under none.",
     ],
@@ -738,7 +744,7 @@ async function grants(content, policy) {
   const upto = `recorded up to event ${body.upto}`;
   const none = found.k === 0 ? 'no grant' : `no grant numbered ${found.k} (they count from 0)`;
   return {
-    says: `Account ${found.account} has ${isIn ? `a grant numbered ${found.k}` : none} ${upto}.`,
+    says: `Account ${said(found.account)} has ${isIn ? `a grant numbered ${found.k}` : none} ${upto}.`,
     details: [],
     limits: ['What was recorded later.', 'That grants were numbered as the platform says.'],
     seen: sealed.at,
@@ -751,7 +757,7 @@ async function receipt(content, policy) {
   };
   const found = take(content, shape, 'receipt');
   const event = take(parseCanonical(found.event, 'event'), EVENT, 'event');
-  const act = event.kind === 'choice.made' && event.v === 1 && ACTS[event.body.get('act')];
+  const act = event.kind === 'choice.made' && event.v === 1 && ACTS.get(event.body.get('act'));
   const subject = event.body.get('subject');
   const known = act && typeof subject === 'string' && Array.isArray(event.body.get('lines'));
   need(known, 'the event is not a choice that is known here');
@@ -759,14 +765,14 @@ async function receipt(content, policy) {
   need(found.signed !== null || found.proof !== null, 'nobody signed this receipt', Untrue);
   const label = utf8('letterlock/commitment/v1\0');
   const commitment = hex(await sha256(label, salt, utf8(found.event)));
-  const says = [`Account ${subject} ${act} (event ${event.index})`];
+  const shown = [];
   const limits = ['That the choice was heeded, or that none came after it.'];
   let seen = null;
   let origin;
   if (found.signed !== null) {
     const sum = hex(await sha256(utf8(canonical(found.receipt))));
     origin = await promised(policy, found.signed, [String(event.index), commitment, sum]);
-    says.push(`as the log ${origin} signed`);
+    shown.push(`signed by the log ${origin}`);
   } else {
     limits.push("The receipt's own words, which nobody signed: only the event is proved.");
   }
@@ -774,7 +780,7 @@ async function receipt(content, policy) {
     const leaf = await leafHash(utf8(`{"commitment":"${commitment}"}`));
     const at = await inLog(policy, found.proof, event.index, leaf, 'receipt');
     need(!origin || origin === at.origin, 'signed by one log, proved in another', Untrue);
-    says.push(`as entry ${event.index} of the log ${at.origin} shows`);
+    shown.push(`shown to be in the log ${at.origin}`);
     origin = at.origin;
     seen = at;
   } else {
@@ -782,7 +788,13 @@ async function receipt(content, policy) {
   }
   about(found.receipt, origin, event.index, commitment, subject);
   const details = event.body.get('lines').map(lineInWords);
-  return { says: `${says.join(', ')}.`, details, limits, seen };
+  const says = `Account ${said(subject)} ${act} (event ${event.index}): ${shown.join(', ')}.`;
+  return { says, details, limits, seen };
+}
+
+function inWords(value) {
+  if (Array.isArray(value)) return value.map(inWords).join(' and ');
+  return said(typeof value === 'string' ? value : canonical(value));
 }
 
 /** One line of a choice, as it stands in the event; what it does not name it leaves open. */
@@ -792,11 +804,13 @@ function lineInWords(line) {
   const [data, purpose, recipient] = ['data_class', 'purpose', 'recipient'].map((key) => {
     const value = rest.get(key);
     rest.delete(key);
-    return value === undefined || value === '*' ? undefined : value;
+    if (value === undefined || value === '*') return undefined;
+    return inWords(value);
   });
   const more = [...rest].map(([key, value]) => {
     const moment = key === 'expires' && new Date(value / 1000);
-    return `, ${key}: ${moment && !Number.isNaN(moment.getTime()) ? moment.toISOString() : canonical(value)}`;
+    const time = moment && !Number.isNaN(moment.getTime()) && moment.toISOString();
+    return `, ${said(key)}: ${time || inWords(value)}`;
   });
   const named = `${data ?? 'everything'}, for ${purpose ?? 'any purpose'}`;
   return `${named}, to ${recipient ?? 'anybody'}${more.join('')}`;
