@@ -133,26 +133,35 @@ class PublicLog(Keys):
         return Status(self.origin, self.store.head().index + 1, integrated, trusted)
 
     def check_log(self, progress: Progress = silent) -> Checkpoint:
-        """Check every file of the public log, and each entry against the ledger's event.
+        """Check every file of the log, and each entry against the ledger's event.
 
-        Raises LogError, which names the first bad file and byte, or the event that is not there.
+        What is signed may be ahead of what is published: both are checked. Returns what is
+        published. Raises LogError, which names the first bad file and byte, or the event.
         """
-        folders, reader = self._folders(), self.public_log()
-        size = reader.size
+        folders, public = self._folders(), self.public_log().checkpoint
+        signed = self._opened(folders.committed() or self._note())
 
         def told(done: int) -> None:
-            progress("checking files", done, size)
+            progress("checking files", done, signed.size)
 
-        tlog.fsck(folders.read, reader.checkpoint, told, folders.paths())
+        tlog.fsck(folders.read, signed, told, folders.paths())
+        reader = Reader(folders.read, signed)
+        if public.size > signed.size or merkle.root(public.size, reader.node) != public.root:
+            raise LogError(f"{CHECKPOINT}: of another log than was signed last")
+        self._check_events(reader, progress)
+        return public
+
+    def _check_events(self, reader: Reader, progress: Progress) -> None:
+        size = reader.size
         written = entries_of(self.store.entries(0, upto=size - 1))
-        for index, (entry, event) in enumerate(zip(reader.entries(0, size), written, strict=True)):
+        both = zip(reader.entries(0, size), written, strict=True)
+        for index, (entry, event) in enumerate(both):
             if entry != event.entry:
                 raise LogError(f"entry {index} of the log is not event {index} of the ledger")
             if event.blob is not None and self.blob(sha256(event.blob)) != event.blob:
                 raise LogError(f"blobs/{sha256(event.blob)}: not event {index}, or missing")
             if index % _BATCH == 0:
                 progress("checking events", index, size)
-        return reader.checkpoint
 
     def public_log(self) -> Reader:
         """Return a reader of what is published. Raises LogError if nothing is."""
