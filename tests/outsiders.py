@@ -38,7 +38,9 @@ class Verifier:
     def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
         """Run it and return what it said."""
         command = [*self.command, *map(str, words)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
 
     def vrf(self, asked: Iterable[tuple[str, str, str]]) -> list[str | None]:
         """Return the output that each (key, input, proof) shows, all in hex; None: refused."""
@@ -55,9 +57,7 @@ class Verifier:
         listed = [str(file) for file in files]
         folder = [] if log is None else [f"{self.flag}log", str(log)]
         clock = [] if now is None else [f"{self.flag}now", str(now)]
-        done = self.run(
-            f"{self.flag}policy", policy, f"{self.flag}json", *clock, *folder, *listed
-        )
+        done = self.run(f"{self.flag}policy", policy, f"{self.flag}json", *clock, *folder, *listed)
         if done.returncode == ERROR and not done.stdout:
             return {Path(file).name: {"answer": "error", "says": done.stderr} for file in listed}
         lines = [json.loads(line) for line in done.stdout.split("\n") if line]

@@ -148,6 +148,13 @@ def test_what_is_written_reads_back(origin, size, root, extensions):
     assert made.text().endswith("\n")
 
 
+@pytest.mark.parametrize("end", ["", "more", "more\nmore"])
+def test_the_last_line_of_a_checkpoint_ends_in_a_newline(end):
+    """What stands after the last newline would be lost otherwise."""
+    with pytest.raises(InputError, match="a line each"):
+        parse(f"{CHECKPOINT.text().removesuffix(chr(10) if not end else '')}{end}")
+
+
 PIECES = st.sampled_from(
     ["\n", "o", "1", "0", "01", " ", "+", "\t", "\ud800", "A" * 43 + "=", "A" * 42 + "B=", "é"]
 )

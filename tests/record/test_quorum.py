@@ -175,10 +175,10 @@ def test_two_keys_that_look_the_same_are_refused():
     [
         {"witnesses": NAMED[:1] * 2},
         {"witnesses": (NAMED[0], replace(NAMED[1], name=b"w0"))},
-        {"witnesses": (replace(NAMED[0], name=b""),)},
+        {"witnesses": (replace(NAMED[0], name=b""),), "quorum": None},
         {"witnesses": (replace(NAMED[0], name=b"n" * 256),), "quorum": b"n" * 256},
-        {"witnesses": (replace(NAMED[0], name=b"a b"),)},
-        {"witnesses": (replace(NAMED[0], name=b"a\nquorum none"),)},
+        {"witnesses": (replace(NAMED[0], name=b"a b"),), "quorum": None},
+        {"witnesses": (replace(NAMED[0], name=b"a\nquorum none"),), "quorum": None},
         {"quorum": b"w1"},
         {"quorum": b"none"},
         {"groups": (Group(b"g", 1, (b"g",)),)},
@@ -204,6 +204,12 @@ def test_an_url_that_cannot_be_written_is_refused(url):
     """Nothing of it becomes a word or a line of its own."""
     with pytest.raises(InputError):
         replace(ONE, logs=(LogKey(LOG.verifier, url),)).encode()
+
+
+def test_a_name_may_have_255_bytes():
+    """The bound itself is allowed."""
+    policy = replace(ONE, witnesses=(replace(NAMED[0], name=b"n" * 255),), quorum=b"n" * 255)
+    assert quorum.parse(policy.encode()) == policy
 
 
 def test_urls_are_kept():

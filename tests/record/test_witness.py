@@ -470,7 +470,7 @@ class Unsure(Memory):
 
 
 TestRaces = Races.TestCase
-TestRaces.settings = settings(max_examples=150, stateful_step_count=12, deadline=None)
+TestRaces.settings = settings(max_examples=100, stateful_step_count=12, deadline=None)
 
 
 # ── forms ───────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,7 @@
 """The verifiers, built once for each worker."""
 
 import pytest
+
 from outsiders import Verifier, go, js
 
 

@@ -1,8 +1,8 @@
 """The verifiers accept the same notes, policies and proofs as we do.
 
 Each case is a receipt's proof under a policy, changed in one place. Ours is asked, too: nobody may
-accept what another refuses, but for ML-DSA-44 (type 06), which the one in Go does not know: there it
-stands in the table what it has to answer.
+accept what another refuses, but for ML-DSA-44 (type 06), which the one in Go does not know; what it
+has to answer there stands in the case.
 """
 
 import base64
@@ -178,8 +178,12 @@ def notes() -> dict[str, Case]:
             GOOD, note=by_hand(TEXT, plain(TEXT), (W1.verifier.name, bytes(76)))
         ),
         "the log's line false": replace(GOOD, note=by_hand(TEXT, flipped)),
-        "a true and a false line of one key": replace(GOOD, note=by_hand(TEXT, plain(TEXT), flipped)),
-        "a false and a true line of one key": replace(GOOD, note=by_hand(TEXT, flipped, plain(TEXT))),
+        "a true and a false line of one key": replace(
+            GOOD, note=by_hand(TEXT, plain(TEXT), flipped)
+        ),
+        "a false and a true line of one key": replace(
+            GOOD, note=by_hand(TEXT, flipped, plain(TEXT))
+        ),
         "two true lines of one key": replace(GOOD, note=by_hand(TEXT, plain(TEXT), plain(TEXT))),
         "two times of one witness": replace(
             GOOD, note=by_hand(TEXT, plain(TEXT)) + one.encode() + two.encode()
@@ -324,7 +328,10 @@ def texts() -> dict[str, Case]:
             note=by_hand(
                 TEXT,
                 plain(TEXT),
-                (ORIGIN, ml_line(checkpoint.sign(replace(POINT, size=8), [LOG_ML], 1).signatures[0])),
+                (
+                    ORIGIN,
+                    ml_line(checkpoint.sign(replace(POINT, size=8), [LOG_ML], 1).signatures[0]),
+                ),
             ),
             go="yes",
         ),
@@ -397,9 +404,7 @@ def policies() -> dict[str, Case]:
         "a log's key as its witness": with_policy(
             *LOGS, f"witness self {key_of(LOG.verifier.public, 'self', 4)}", "quorum none"
         ),
-        "a witness's key as a log's": with_policy(
-            *LOGS, f"log {W1.verifier.vkey}", "quorum none"
-        ),
+        "a witness's key as a log's": with_policy(*LOGS, f"log {W1.verifier.vkey}", "quorum none"),
         "a log's type as a witness's": with_policy(
             *LOGS, f"witness w {key_of(W1.verifier.public, 'w', 1)}", "quorum none"
         ),
@@ -436,9 +441,7 @@ def policies() -> dict[str, Case]:
         "two of three": quorum_of("group g 2 one two three", "quorum g"),
         "two of three, one there": quorum_of("group g 2 one two three", "quorum g", note=short),
         "all of two": quorum_of("group g all one two", "quorum g"),
-        "a group of groups": quorum_of(
-            "group g any one three", "group h all g two", "quorum h"
-        ),
+        "a group of groups": quorum_of("group g any one three", "group h all g two", "quorum h"),
         "none of a group": quorum_of("group g 0 one", "quorum g"),
         "more than a group has": quorum_of("group g 2 one", "quorum g"),
         "a group of nobody": quorum_of("group g any", "quorum g"),

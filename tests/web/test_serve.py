@@ -149,15 +149,6 @@ def test_a_slip_is_said_to_be_one_and_leaves_nothing(tmp_path: Path, command):
     assert (found[0], "no witness could be made" in found[2]) == (1, True)
 
 
-def test_the_keys_of_a_witness_can_be_shown_again(tmp_path: Path, command):
-    """Without the passphrase; and under another name it does not serve."""
-    make_keys(tmp_path, NAME, lambda: PASSPHRASE)
-    found = command("key", str(tmp_path))
-    assert found[:2] == (0, "".join(f"{each.vkey}\n" for each in verifiers_in(tmp_path)))
-    found = command(*words(tmp_path, "--name", "another")[4:])
-    assert (found[0], f"is {NAME}, not another" in found[2]) == (2, True)
-
-
 def test_a_folder_without_its_two_keys_is_no_witness(tmp_path: Path):
     """One missing, one too many, of two names, or altered: WorkspaceError, and no new one."""
     with pytest.raises(WorkspaceError, match="no witness"):
@@ -184,8 +175,8 @@ def test_a_folder_without_its_two_keys_is_no_witness(tmp_path: Path):
         verifiers_in(tmp_path)
 
 
-def test_keys_are_asked_for_once(tmp_path: Path):
-    """The passphrase is asked for before anything is made, and opens both."""
+def test_the_passphrase_is_asked_for_once(tmp_path: Path, command):
+    """Before anything is made, and then for both; nobody needs it to see the public keys."""
 
     def nobody() -> str:
         raise UsageError("no passphrase")
@@ -198,3 +189,7 @@ def test_keys_are_asked_for_once(tmp_path: Path):
     signers = signers_in(tmp_path, lambda: asked.append(1) or "x")
     assert len(asked) == 2
     assert tuple(each.verifier for each in signers) == verifiers_in(tmp_path)
+    found = command("key", str(tmp_path))
+    assert found[:2] == (0, "".join(f"{each.vkey}\n" for each in verifiers_in(tmp_path)))
+    found = command(*words(tmp_path, "--name", "another")[4:])
+    assert (found[0], f"is {NAME}, not another" in found[2]) == (2, True)

@@ -263,7 +263,9 @@ def test_requests_that_renew_one_checkpoint_all_win(tmp_path: Path):
 # ── crashes ─────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("mode", "size"), [("before", 5), ("after", 8)])
+@pytest.mark.parametrize(
+    ("mode", "size"), [pytest.param("before", 5, marks=pytest.mark.slow), ("after", 8)]
+)
 def test_a_crash_around_the_write_loses_a_reply_and_no_promise(
     mode: str, size: int, tmp_path: Path
 ):

@@ -52,18 +52,18 @@ func tilePath(level int, n int64, width int) string {
 
 // read returns a tile; where a partial one is gone, the beginning of the full one.
 func (f *folder) read(level int, n int64, width int) ([]byte, string, error) {
-	name := tilePath(level, n, width)
+	name, holds := tilePath(level, n, width), width
 	data, err := os.ReadFile(filepath.Join(f.path, filepath.FromSlash(name)))
 	if errors.Is(err, os.ErrNotExist) && width < 1<<tileHeight {
-		name = tilePath(level, n, 1<<tileHeight)
+		name, holds = tilePath(level, n, 1<<tileHeight), 1<<tileHeight
 		data, err = os.ReadFile(filepath.Join(f.path, filepath.FromSlash(name)))
 	}
 	if err != nil {
 		return nil, name, untrue("%s is missing", tilePath(level, n, width))
 	}
 	if level >= 0 {
-		if len(data) < width*tlog.HashSize {
-			return nil, name, untrue("%s is cut short", name)
+		if len(data) != holds*tlog.HashSize {
+			return nil, name, untrue("%s does not hold %d hashes", name, holds)
 		}
 		data = data[:width*tlog.HashSize]
 	}

@@ -3,7 +3,7 @@
 //
 //   const found = await verify(evidence, policy);   // two Uint8Array
 //
-// returns { kind, says, in, limits, seen } or throws: Untrue if the evidence does not hold,
+// returns { kind, says, details, limits, seen } or throws: Untrue if the evidence does not hold,
 // Malformed if it, or the policy, cannot be read and nothing was judged.
 //
 // Written from C2SP signed-note, tlog-checkpoint, tlog-cosignature, tlog-proof and tlog-policy,
@@ -563,6 +563,11 @@ const MAX_SET_DEPTH = 32;
 
 const KINDS = { receipt, member, grants };
 
+// What no evidence shows (docs/spec/evidence.md §6).
+const NOT_HERS = 'That the account is hers, or her only one: whoever hands the file over says so.';
+const NOT_PAST = 'What was used or copied past the gate: no release tells of that.';
+const NOT_SEEN = "That anybody but the log's operator saw it: no witness did.";
+
 /**
  * Check one evidence file under a policy file; both are bytes. Signatures from more than 5 minutes
  * after `now`, in seconds since 1970, do not count. See the top of this module.
@@ -578,7 +583,10 @@ export async function verify(evidence, policy, now = Math.floor(Date.now() / 100
   const content = new Map(value);
   content.delete('format');
   content.delete('kind');
-  return { kind, ...(await KINDS[kind](content, read)) };
+  const found = { kind, ...(await KINDS[kind](content, read)) };
+  found.limits.push(NOT_HERS, NOT_PAST);
+  if (!found.seen?.witnesses.length) found.limits.push(NOT_SEEN);
+  return found;
 }
 
 async function inLog(policy, source, index, leaf, what) {
@@ -693,13 +701,12 @@ async function member(content, policy) {
   const root = sizedHex(body.root, HASH_SIZE, 'sealed.body.root');
   const isIn = await checkSet(found, name, body.members, body.depth, root);
   return {
-    in: isIn,
     says:
       `Account ${found.account} is ${isIn ? '' : 'not '}among the ${body.members} members` +
       ` of release ${body.release}.`,
+    details: [`The release was opened for ${asked.purpose}, to ${asked.recipient}.`],
     limits: [
-      'It does not show that nothing of this account was put into the release under another' +
-        " account's name or under none.",
+      "That no row of hers was filed in it under another account's name or under none.",
     ],
     seen: sealed.at,
   };
@@ -722,9 +729,9 @@ async function grants(content, policy) {
   const upto = `recorded up to event ${body.upto}`;
   const none = found.k === 0 ? 'no grant' : `no grant numbered ${found.k} (they count from 0)`;
   return {
-    in: isIn,
     says: `Account ${found.account} has ${isIn ? `a grant numbered ${found.k}` : none} ${upto}.`,
-    limits: ['It says nothing of what was recorded later, or of grants kept outside this log.'],
+    details: [],
+    limits: ['What was recorded later.', 'That grants were numbered as the platform says.'],
     seen: sealed.at,
   };
 }
@@ -737,13 +744,14 @@ async function receipt(content, policy) {
   const event = take(parseCanonical(found.event, 'event'), EVENT, 'event');
   const act = event.kind === 'choice.made' && event.v === 1 && ACTS[event.body.get('act')];
   const subject = event.body.get('subject');
-  need(act && typeof subject === 'string', 'the event is not a choice that is known here');
+  const known = act && typeof subject === 'string' && Array.isArray(event.body.get('lines'));
+  need(known, 'the event is not a choice that is known here');
   const salt = sizedHex(found.salt, 32, 'salt');
   need(found.signed !== null || found.proof !== null, 'nobody signed this receipt', Untrue);
   const label = utf8('letterlock/commitment/v1\0');
   const commitment = hex(await sha256(label, salt, utf8(found.event)));
   const says = [`Account ${subject} ${act} (event ${event.index})`];
-  const limits = ['It does not show that the record of this event was heeded.'];
+  const limits = ['That the choice was heeded, or that none came after it.'];
   let seen = null;
   let origin;
   if (found.signed !== null) {
@@ -751,7 +759,7 @@ async function receipt(content, policy) {
     origin = await promised(policy, found.signed, [String(event.index), commitment, sum]);
     says.push(`as the log ${origin} signed`);
   } else {
-    limits.push("The receipt's own words are not signed; only the event is proved.");
+    limits.push("The receipt's own words, which nobody signed: only the event is proved.");
   }
   if (found.proof !== null) {
     const leaf = await leafHash(utf8(`{"commitment":"${commitment}"}`));
@@ -761,10 +769,28 @@ async function receipt(content, policy) {
     origin = at.origin;
     seen = at;
   } else {
-    limits.push('It is the log’s promise: no proof that the event is in the log came with it.');
+    limits.push('That the event is in the log: so far there is only its promise.');
   }
   about(found.receipt, origin, event.index, commitment, subject);
-  return { says: `${says.join(', ')}.`, limits, seen };
+  const details = event.body.get('lines').map(lineInWords);
+  return { says: `${says.join(', ')}.`, details, limits, seen };
+}
+
+/** One line of a choice, as it stands in the event; what it does not name it leaves open. */
+function lineInWords(line) {
+  need(line instanceof Map, 'event: a line is not an object');
+  const rest = new Map(line);
+  const [data, purpose, recipient] = ['data_class', 'purpose', 'recipient'].map((key) => {
+    const value = rest.get(key);
+    rest.delete(key);
+    return value === undefined || value === '*' ? undefined : value;
+  });
+  const more = [...rest].map(([key, value]) => {
+    const moment = key === 'expires' && new Date(value / 1000);
+    return `, ${key}: ${moment && !Number.isNaN(moment.getTime()) ? moment.toISOString() : canonical(value)}`;
+  });
+  const named = `${data ?? 'everything'}, for ${purpose ?? 'any purpose'}`;
+  return `${named}, to ${recipient ?? 'anybody'}${more.join('')}`;
 }
 
 /**

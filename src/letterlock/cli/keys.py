@@ -135,7 +135,7 @@ def erase(
     now: Now = None,
     as_json: Json = False,
 ) -> None:
-    """Destroy what was recorded about a person; exit 3 while anything of hers is left."""
+    """Forget a person; exit 3 while anything of hers is left."""
     found = gate_of(workspace, now).erase(subject)
     if as_json:
         show.as_json(_report(found))

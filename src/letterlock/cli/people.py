@@ -24,9 +24,10 @@ from letterlock.cli.options import (
     signatures_of,
 )
 from letterlock.domain import ANY, BEGINNING, END, Line, names, text_of
-from letterlock.errors import UsageError
-from letterlock.gate import Chosen
+from letterlock.errors import UsageError, WorkspaceError
+from letterlock.gate import Chosen, Gate
 from letterlock.sources.records import rows
+from letterlock.store.keys import passphrase_from_environment
 
 app = typer.Typer(no_args_is_help=True, help="Register members, facts, recipients and operators.")
 app.command("operator")(register_operator)
@@ -99,6 +100,9 @@ def choose(
     ] = False,
     browser: Annotated[str, typer.Option(help="For gpc: which browser sends it.")] = "",
     off: Annotated[bool, typer.Option("--off", help="For gpc: it no longer does.")] = False,
+    receipt: Annotated[
+        Path | None, typer.Option("--receipt", help="A new file for its receipt.")
+    ] = None,
     workspace: Workspace = HERE,
     now: Now = None,
     as_json: Json = False,
@@ -117,7 +121,7 @@ def choose(
         if any(narrower) or earlier or explicit:
             raise UsageError("a browser objects to everything: choose SUBJECT gpc --browser ID")
         signal = gate.gpc(subject, browser, on=not off, non_member=non_member)
-        _gpc(signal, off=off, as_json=as_json)
+        _gpc(gate, signal, receipt, off=off, as_json=as_json)
         return
     if browser or off:
         raise UsageError("--browser and --off are for what a browser says: choose SUBJECT gpc")
@@ -138,14 +142,14 @@ def choose(
         expires=moment(expires),
         non_member=non_member,
     )
-    _show(chosen, as_json=as_json)
+    _show(gate, chosen, receipt, as_json=as_json)
 
 
-def _show(chosen: Chosen, *, as_json: bool) -> None:
-    """Print a choice as it was recorded."""
+def _show(gate: Gate, chosen: Chosen, receipt: Path | None, *, as_json: bool) -> None:
+    """Print a choice as it was recorded, and give its receipt."""
     record = chosen.record()
     if as_json:
-        show.as_json(record)
+        show.as_json(record | {"receipt": json.loads(_receipt(gate, chosen))})
         return
     of = f", setting {record['setting']}" if "setting" in record else ""
     show.OUT.print(f"recorded as event {record['event']}: {record['subject']}{of}", markup=False)
@@ -156,6 +160,21 @@ def _show(chosen: Chosen, *, as_json: bool) -> None:
             show.OUT.print(f"    explicitly, for what is sensitive: {listed}", markup=False)
         if line.expires_at < END:
             show.OUT.print(f"    until {text_of(line.expires_at)}")
+    if receipt is not None:
+        new_file(_receipt(gate, chosen), receipt)
+
+
+def _receipt(gate: Gate, chosen: Chosen) -> bytes:
+    """Return a choice's receipt, signed if the key opens without a question.
+
+    The choice is recorded already: what hinders its receipt must not look as if it had not been.
+    """
+    if gate.simulated or passphrase_from_environment() is not None:
+        try:
+            return gate.receipt_of(chosen.event.index)
+        except WorkspaceError as error:
+            show.ERR.print(f"the receipt is not signed: {error}", markup=False)
+    return gate.receipt_of(chosen.event.index, signed=False)
 
 
 _EVERY: Final = {
@@ -178,7 +197,9 @@ def _words(line: Line) -> str:
     return f"{line.act}: {purpose}, {data}, {who}, {made}{asked}"
 
 
-def _gpc(chosen: Chosen | None, *, off: bool, as_json: bool) -> None:
+def _gpc(
+    gate: Gate, chosen: Chosen | None, receipt: Path | None, *, off: bool, as_json: bool
+) -> None:
     """Print what was made of a browser's signal."""
     if as_json:
         show.as_json({"recorded": chosen is not None, **(chosen.record() if chosen else {})})
@@ -188,7 +209,7 @@ def _gpc(chosen: Chosen | None, *, off: bool, as_json: bool) -> None:
         show.OUT.print("noted: this browser no longer sends Sec-GPC. That is no yes: its objection")
         show.OUT.print("stays until the subject says yes (letterlock choose SUBJECT grant)")
     else:
-        _show(chosen, as_json=False)
+        _show(gate, chosen, receipt, as_json=False)
 
 
 def export(

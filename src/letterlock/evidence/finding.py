@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +21,8 @@ OWN_TIMES: Final = (
 )
 OUTSIDE: Final = "What was used, copied or trained on past the gate: no release tells of that."
 
+_PLAIN: Final = re.compile(r"[\w.*@+:/-]+")
+_FEW: Final = 3
 _SECOND: Final = 1_000_000
 
 
@@ -77,6 +81,13 @@ def _seen(seen: Seen) -> dict[str, Any]:
     return {"vkey": seen.verifier.vkey, "time": seen.seconds and when(seen.seconds)}
 
 
+def word(text: str) -> str:
+    """Write what others chose so that it cannot pass for words of ours: in quotes, if not plain."""
+    if _PLAIN.fullmatch(text):
+        return text
+    return json.dumps(text, ensure_ascii=False).replace("  ", " \\u0020")
+
+
 def when(seconds: int) -> str:
     """Write seconds since 1970 as ISO 8601."""
     return text_of(seconds * _SECOND)
@@ -96,12 +107,17 @@ def finding(
     bounds = tuple(
         f"The log of {each.checkpoint.size:,} entries was there by {when(each.seen_by)}: "
         "its witnesses had all seen it by then."
-        for each in vouched
+        for each in ends(vouched)
         if each.seen_by is not None
     )
     return Finding(
         kind, tuple(proved), vouched, (*bounds, OWN_TIMES), (*not_proved, *alone), tuple(signed)
     )
+
+
+def ends(vouched: tuple[Vouched, ...]) -> tuple[Vouched, ...]:
+    """Return the first and the last of many checkpoints: those between say no more on a page."""
+    return vouched if len(vouched) <= _FEW else (vouched[0], vouched[-1])
 
 
 def one_each(trusted: Iterable[Trusted]) -> tuple[Vouched, ...]:

@@ -28,6 +28,7 @@ from letterlock.domain import (
 )
 from letterlock.errors import InputError, ProofError
 from letterlock.evidence import strict
+from letterlock.evidence.finding import word
 from letterlock.history import DPV_PURPOSES, spanned, urn, when
 from letterlock.ledger import Event, check_version, said
 
@@ -313,11 +314,12 @@ def told(event: Event, origin: str, *, logged: bool, signed: bool) -> tuple[str,
     acted = body.get("evidence", {}).get("time", event.time)
     lines = said(event).lines
     sentences = [
-        f"Account {body['subject']} {_ACTS[Act(body['act'])]} this, on {text_of(acted)}:",
+        f"Account {word(body['subject'])} {_ACTS[Act(body['act'])]} this, on {text_of(acted)}:",
         *(f"  {_line(line)}" for line in lines[:_SHOWN]),
     ]
     if len(lines) > _SHOWN:
         sentences.append(f"  and {len(lines) - _SHOWN:,} lines more, which stand in the file.")
+    sentences += _shown(body.get("evidence", {}))
     sentences.append(f"That was recorded on {text_of(event.time)}.")
     if signed:
         sentences.append(f"The key of {origin} promised to hold it as entry {event.index:,}.")
@@ -326,15 +328,27 @@ def told(event: Event, origin: str, *, logged: bool, signed: bool) -> tuple[str,
     return tuple(sentences)
 
 
+def _shown(evidence: Mapping[str, Any]) -> Iterator[str]:
+    """Tell how the choice was made, and which text was shown."""
+    keys = (("channel", "by"), ("setting", "through the setting"), ("language", "in"))
+    how = ", ".join(f"{said} {word(evidence[key])}" for key, said in keys if key in evidence)
+    if how:
+        yield f"That was done {how}."
+    if "text" in evidence:
+        yield f"The text shown has the SHA-256 {word(evidence['text'])}."
+
+
 def _line(line: Line) -> str:
-    purpose = "any purpose" if line.purpose == ANY else line.purpose
-    pattern = "everything" if line.pattern == ANY else line.pattern
-    recipient = "anybody" if line.recipient == ANY else line.recipient
+    purpose = "any purpose" if line.purpose == ANY else word(line.purpose)
+    pattern = "everything" if line.pattern == ANY else word(line.pattern)
+    recipient = "anybody" if line.recipient == ANY else word(line.recipient)
     reach = line.reach()
     made = spanned(reach, "from", "before")
     span = "".join(f", made {word} {time}" for word, time in made.items())
     until = f", until {text_of(line.expires_at)}" if line.expires_at != END else ""
-    named = f", with what is sensitive: {names(line.categories)}" if line.categories else ""
+    named = (
+        f", with what is sensitive: {names(map(word, line.categories))}" if line.categories else ""
+    )
     return f"{pattern}, for {purpose}, to {recipient}{span}{until}{named}"
 
 

@@ -27,7 +27,7 @@ from letterlock.domain import (
 from letterlock.errors import InputError, LogError, ProofError
 from letterlock.evidence import entries, strict
 from letterlock.evidence.entries import ByHash, Committed, Public
-from letterlock.evidence.finding import OUTSIDE
+from letterlock.evidence.finding import OUTSIDE, word
 from letterlock.record import merkle, note
 from letterlock.record.checkpoint import Checkpoint
 from letterlock.record.merkle import Hash
@@ -323,8 +323,8 @@ def _counts(manifest: bytes, opened: Any) -> dict[str, int]:  # noqa: ANN401 - a
 
 def told(origin: str, claim: Claim, held: Held) -> tuple[str, ...]:
     """Tell what was found true, and of how much."""
-    whom = "any recipient" if claim.recipients == (ANY,) else ", ".join(claim.recipients)
-    what = "whatever class" if claim.data_class == ANY else claim.data_class
+    whom = "any recipient" if claim.recipients == (ANY,) else ", ".join(map(word, claim.recipients))
+    what = "whatever class" if claim.data_class == ANY else word(claim.data_class)
     purpose = "any purpose" if claim.purposes == ANY else f"a purpose {claim.purposes}"
     when = f"from {text_of(claim.start)} to {text_of(claim.end)} (without it)"
     return (

@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 from letterlock.errors import UsageError
 from letterlock.gate.keys import Kept, Keys
 from letterlock.store.keys import VRF
+from letterlock.store.tokens import forget
 
 Outcome: TypeAlias = Literal["erased", "key destroyed", "left", "unsupported"]
 _DONE: Final = frozenset({"erased", "key destroyed"})
@@ -65,13 +66,21 @@ class Erasure(Keys):
         erased = [event.index for event in hers if event.body is not None]
         with self._writing():
             settled = self.store.erase(*erased, now=self.now())
+        self._forget_tokens(subject)
         before = [event.index for event in hers if event.body is None]
         places = tuple(self._stays(len(hers), settled=settled))
         return Erased(subject, tuple(erased), tuple(before), places)
 
+    def _forget_tokens(self, subject: str) -> None:
+        (number,) = self.store.numbers([subject])
+        for each in self.introduced(VRF):
+            path = self.tokens_path(each.index)
+            if path.exists():
+                forget(path, int(number))
+
     def _stays(self, events: int, *, settled: bool) -> Iterator[Place]:
         """Say of each place what became of it."""
-        said = f"content and salt of all {events} events; their commitments show nothing any more"
+        said = f"content and salt of every event ({events}): a commitment alone shows nothing"
         yield Place("ledger", "erased", said)
         if not settled:
             said = (
@@ -79,6 +88,7 @@ class Erasure(Keys):
                 "erased: erase again when it has ended"
             )
             yield Place("write-ahead log", "left", said)
+        yield Place("tokens", "erased", "what was kept of her pseudonyms' derivation")
         for kept in self.kept():
             if kept.introduced.use == VRF:
                 yield _pseudonyms(kept)

@@ -16,7 +16,7 @@ from letterlock.gate.workspace import POLICY, Introduced, Workspace, introductio
 from letterlock.ledger import Draft
 from letterlock.record import note
 from letterlock.record.note import SecretSigner, Signer, Verifier
-from letterlock.store.keys import ED25519, MLDSA44, SIGNING, VRF, CommandSigner, new
+from letterlock.store.keys import ED25519, MLDSA44, SIGNING, VRF, CommandSigner, new, shred
 
 LOG: Final = "log"
 USES: Final = (LOG, VRF)
@@ -192,7 +192,8 @@ class Keys(Workspace):
     def destroy(self, index: int) -> Kept:
         """Destroy the secrets of the keys that event `index` introduced, and record that.
 
-        The event comes last: a key is never said to be destroyed while its file is there.
+        The tokens that were made with it go first, and the event comes last: a key is never said
+        to be destroyed while its file is there.
         Raises UsageError for a key that is in use, is destroyed, or is none.
         """
         found = next((each for each in self.kept() if each.introduced.index == index), None)
@@ -207,6 +208,8 @@ class Keys(Workspace):
             )
         try:
             with self._building():
+                if found.introduced.use == VRF:
+                    shred(self.tokens_path(index))
                 for kind, public in _kinds(found.introduced):
                     self.keys.destroy(kind, public)
                 self.record([Draft("key.destroyed", {"key": index})])

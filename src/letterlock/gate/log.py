@@ -103,7 +103,11 @@ class PublicLog(Keys):
                 log.consistency, old=public.size if public else 0, now=now,
             )  # fmt: skip
             note = gathered.note.encode()
-            trusted = policy.check(note, now=now)
+            try:
+                trusted = policy.check(note, now=now)
+            except SignatureError as error:
+                missed = "".join(f"; {url}: {why}" for url, why in gathered.missed.items())
+                raise SignatureError(f"{error}{missed}") from error
             log.publish(note)
         return Published(trusted, gathered.missed)
 
@@ -159,32 +163,30 @@ class PublicLog(Keys):
         return Status(self.origin, recorded, integrated, public, trusted)
 
     def check_log(self, progress: Progress = silent) -> Checkpoint:
-        """Check every file of the public log, and each entry against the ledger's event.
+        """Check every file of the log, and each entry against the ledger's event.
 
-        Raises LogError, which names the first bad file and byte, or the event that is not there;
+        What is signed may be ahead of what is published: both are checked. Returns what is
+        published. Raises LogError, which names the first bad file and byte, or the event;
         SignatureError for a checkpoint that the log did not sign.
         """
-        folders, public = self._folders(), self.public_log().checkpoint
+        folders, public = self._folders(), self.public_log()
+        signed = self._opened(folders.committed() or self._note())
 
         def told(done: int) -> None:
-            progress("checking files", done, public.size)
+            progress("checking files", done, signed.size)
 
-        note, checked = folders.committed(), public
         if folders.staged():
-            tlog.fsck(folders.read, public, told)
+            tlog.fsck(folders.read, public.checkpoint, told)
             raise LogError(
                 "what is published holds, but going on with it was interrupted: letterlock log "
                 "checkpoint finishes it"
             )
-        if note is not None and (committed := self._opened(note)) != public:
-            # More is signed than was published: its files are there, and are the log's, too.
-            tlog.fsck(folders.read, public, told)
-            checked = committed
-        tlog.fsck(folders.read, checked, told, folders.paths())
-        reader = Reader(folders.read, checked)
+        tlog.fsck(folders.read, signed, told, folders.paths())
+        public.entry(public.size - 1)  # by files of its own, if more is signed
+        reader = Reader(folders.read, signed)
         self._check_checkpoints(folders, reader)
         self._check_events(reader, progress)
-        return public
+        return public.checkpoint
 
     def _check_checkpoints(self, folders: LogFolders, reader: Reader) -> None:
         """Check that each checkpoint ever published is of this one log."""
@@ -201,7 +203,8 @@ class PublicLog(Keys):
         """Check the entries, and what stands beside the log, against the ledger."""
         size = reader.size
         written = entries_of(self.store.entries(0, upto=size - 1))
-        for index, (entry, event) in enumerate(zip(reader.entries(0, size), written, strict=True)):
+        both = zip(reader.entries(0, size), written, strict=True)
+        for index, (entry, event) in enumerate(both):
             if entry != event.entry:
                 raise LogError(f"entry {index} of the log is not event {index} of the ledger")
             if event.blob is not None:

@@ -265,8 +265,11 @@ class Workspace:
 
     def tokens(self, key: int) -> Tokens:
         """Return the tokens under the VRF key that event `key` introduced. As `vrf_secret`."""
-        path = self.keys.path(VRF, self._vrf_public(key)).with_suffix(SUFFIX)
-        return Tokens(path, self.vrf_secret(key), self.origin)
+        return Tokens(self.tokens_path(key), self.vrf_secret(key), self.origin)
+
+    def tokens_path(self, key: int) -> Path:
+        """Return where these tokens are kept, if any are."""
+        return self.keys.path(VRF, self._vrf_public(key)).with_suffix(SUFFIX)
 
     def _vrf_public(self, key: int) -> str:
         for each in self.introduced(VRF):

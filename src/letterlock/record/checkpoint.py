@@ -132,8 +132,8 @@ def _checked(text: str, checkpoint: Checkpoint, verifier: Verifier, blob: bytes)
         notes.check(verifier, text.encode(), blob)
         return None
     seconds = int.from_bytes(blob[:TIME_SIZE], "big")
-    if len(blob) <= TIME_SIZE or seconds > notes.MAX_NUMBER:
-        raise SignatureError(f"a cosignature of {verifier.name!r} has no time in it")
+    if seconds > notes.MAX_NUMBER:
+        raise SignatureError(f"a cosignature of {verifier.name!r} says no time that there is")
     notes.check(verifier, _message(text, checkpoint, verifier, seconds), blob[TIME_SIZE:])
     return seconds or (0 if verifier.kind is Kind.COSIGNATURE else None)
 

@@ -49,7 +49,9 @@ VRF: Final = "vrf"
 SIGNING: Final = {ED25519: note.Kind.ED25519, MLDSA44: note.Kind.MLDSA44}
 KINDS: Final = (*SIGNING, VRF)
 
+_KEY: Final = ".key"
 _PART: Final = ".part"
+_CHUNK: Final = 1 << 20
 _BOX_SIZE: Final = SecretBox.NONCE_SIZE + SecretBox.MACBYTES + SIZE
 _SALT: Final = re.compile("[0-9a-f]{32}")
 _SECRET: Final = re.compile("[0-9a-f]{64}")
@@ -153,7 +155,7 @@ class KeyFolder:
 
     def path(self, kind: str, public: str) -> Path:
         """Return where the key with a public half is, or would be."""
-        return self.folder / f"{kind}-{hashlib.sha256(public.encode()).hexdigest()[:16]}.key"
+        return self.folder / f"{kind}-{hashlib.sha256(public.encode()).hexdigest()[:16]}{_KEY}"
 
     def has(self, kind: str, public: str) -> bool:
         """Say whether the secret is here."""
@@ -207,28 +209,16 @@ class KeyFolder:
 
         Raises WorkspaceError. What a disk or a backup keeps of it is beyond our reach.
         """
-        path = self.path(kind, public)
-        with _reported(path):
-            if path.exists():
-                _overwrite(path)
-                path.unlink()
-                sync(self.folder)
+        shred(self.path(kind, public))
         self._opened.pop(public, None)
 
-    def files(self) -> list[Path]:
-        """Return every key file that is there, the halves of interrupted writing included."""
-        return [
-            path
-            for path in sorted(self.folder.glob("*-*"))
-            if path.suffix in {".key", _PART} and path.name.partition("-")[0] in KINDS
-        ]
-
     def clear(self, keep: Iterable[Path]) -> None:
-        """Remove what an interrupted rotation left: key files that no event introduces."""
-        for path in set(self.files()) - set(keep):
-            with _reported(path):
-                _overwrite(path)
-                path.unlink()
+        """Remove what an interrupted rotation left: files of keys that are not among `keep`."""
+        kept = set(keep)
+        for path in sorted(self.folder.glob("*-*")):
+            ours = path.suffix in {_KEY, _PART} and path.name.partition("-")[0] in KINDS
+            if ours and path.with_suffix(_KEY) not in kept:
+                shred(path)
 
     def _stretched(self, salt: bytes) -> bytes:
         self.unlock()
@@ -259,12 +249,17 @@ def write_secret(path: Path, data: bytes) -> None:
         sync(path.parent)
 
 
-def _overwrite(path: Path) -> None:
-    size = path.stat().st_size
-    with path.open("r+b") as file:
-        file.write(b"\0" * size)
-        file.flush()
-        os.fsync(file.fileno())
+def shred(path: Path) -> None:
+    """Overwrite a file, which may be gone already, and remove it, durably: WorkspaceError."""
+    with _reported(path), suppress(FileNotFoundError):
+        left = path.stat().st_size
+        with path.open("r+b") as file:
+            while left > 0:
+                left -= file.write(bytes(min(left, _CHUNK)))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
+        sync(path.parent)
 
 
 def sync(folder: Path) -> None:

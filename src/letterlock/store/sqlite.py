@@ -247,7 +247,7 @@ class SqliteStore:
             here = _event.c.idx.between(start, min(start + BATCH - 1, upto))
             with self._connected() as connection:
                 rows = connection.execute(sa.select(*columns).where(here).order_by(_event.c.idx))
-                found = [tuple(row) for row in rows]
+                found = [_entry(*row) for row in rows]
             yield from found
 
     def _common(self, connection: sa.Connection, upto: int) -> Iterator[Event]:
@@ -479,6 +479,12 @@ def _events(connection: sa.Connection, where: sa.ColumnElement[bool]) -> Iterato
         if event.canonical() != content or about != subject:
             raise LedgerError(f"event {idx} was altered: its columns and its bytes disagree")
         yield event
+
+
+def _entry(idx: int, content: object, commitment: object) -> tuple[int, bytes | None, bytes]:
+    if not isinstance(content, bytes | None) or not isinstance(commitment, bytes):
+        raise LedgerError(f"event {idx} was altered: its bytes are none")
+    return idx, content, commitment
 
 
 def _body(content: object, index: int) -> Mapping[str, Any]:

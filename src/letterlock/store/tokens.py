@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -88,11 +88,7 @@ class Tokens:
 
         Who has the key can compute it again; of a key that is destroyed the file goes too.
         """
-        with self._open(os.O_RDWR) as file:
-            place = HEADER_SIZE + ROW_SIZE * number
-            if place < os.fstat(file).st_size:
-                os.pwrite(file, bytes(ROW_SIZE), place)
-                os.fsync(file)
+        forget(self._path, number)
 
     def _computed(
         self, missing: Sequence[int], accounts: Sequence[str], threads: int
@@ -116,16 +112,29 @@ class Tokens:
             for account in accounts
         ]
 
-    @contextmanager
-    def _open(self, how: int) -> Iterator[int]:
+    def _open(self, how: int) -> AbstractContextManager[int]:
+        return _open(self._path, how)
+
+
+def forget(path: Path, number: int) -> None:
+    """Remove a subject's token from a file, durably; no key is needed. Raises WorkspaceError."""
+    with _open(path, os.O_RDWR) as file:
+        place = HEADER_SIZE + ROW_SIZE * number
+        if place < os.fstat(file).st_size:
+            os.pwrite(file, bytes(ROW_SIZE), place)
+            os.fsync(file)
+
+
+@contextmanager
+def _open(path: Path, how: int) -> Iterator[int]:
+    try:
+        file = os.open(path, how)
         try:
-            file = os.open(self._path, how)
-            try:
-                yield file
-            finally:
-                os.close(file)
-        except OSError as error:
-            raise WorkspaceError(f"the tokens in {self._path}: {error.strerror}") from error
+            yield file
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise WorkspaceError(f"the tokens in {path}: {error.strerror}") from error
 
 
 def _rows(file: int, numbers: npt.NDArray[np.int64]) -> list[bytes]:

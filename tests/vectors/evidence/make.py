@@ -822,6 +822,14 @@ def _folder(log: Log) -> dict[str, Any]:
     }
 
 
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def main(to: Path = HERE) -> None:
     """Write every vector to its file, and what is to come of each to index.json."""
     world = World()
@@ -834,7 +842,7 @@ def main(to: Path = HERE) -> None:
         shutil.rmtree(to / folder, ignore_errors=True)
         (to / folder).mkdir(parents=True)
         for vector in vectors:
-            path = f"{folder}/{vector.name}.json"
+            path = f"{folder}/{vector.name}.{'json' if _is_text(vector.data) else 'bin'}"
             (to / path).write_bytes(vector.data)
             entry = {"file": path, "policy": f"policies/{vector.policy}", "error": vector.expect}
             entry |= {"needs": list(vector.needs)} if vector.needs else {}

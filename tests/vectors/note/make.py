@@ -567,7 +567,7 @@ def bad_checkpoints() -> Iterator[tuple[str, str, Vector]]:
         what = f"cosignature-{key.verifier.kind:02}"
         for name, change in (
             ("with-another-time", bit_of_time),
-            ("with-a-time-of-2-to-the-63", lambda blob: (2**63).to_bytes(8, "big") + blob[8:]),
+            ("with-a-time-of-2-to-the-63", {4: too_late_04, 6: too_late_06}[key.verifier.kind]),
             ("without-a-time", lambda blob: blob[8:]),
             ("that-is-a-time-only", lambda blob: blob[:8]),
             ("that-is-shorter-than-a-time", lambda blob: blob[:7]),
@@ -606,15 +606,32 @@ def bit_of_time(blob: bytes) -> bytes:
 
 def subtree(start: int, end: int, root: bytes, seconds: int) -> Vector:
     """Cosign with type 06 what is no checkpoint: it starts after the first entry."""
-    name, origin = W2.verifier.name.encode(), ORIGIN.encode()
-    message = (
-        b"subtree/v1\n\0" + bytes([len(name)]) + name + seconds.to_bytes(8, "big")
-        + bytes([len(origin)]) + origin + start.to_bytes(8, "big") + end.to_bytes(8, "big") + root
-    )  # fmt: skip
     line = SignatureLine(
-        W2.verifier.name, W2.verifier.key_id, seconds.to_bytes(8, "big") + W2.sign(message)
+        W2.verifier.name, W2.verifier.key_id, subtree_signed(start, end, root, seconds)
     )
     return checkpoint(Note(Checkpoint(ORIGIN, end, root).text(), (line,)), W2.verifier)
+
+
+def subtree_signed(start: int, end: int, root: bytes, seconds: int) -> bytes:
+    """Write down time and signature of a subtree."""
+    name, origin = W2.verifier.name.encode(), ORIGIN.encode()
+    stamp = seconds.to_bytes(8, "big")
+    message = (
+        b"subtree/v1\n\0" + bytes([len(name)]) + name + stamp
+        + bytes([len(origin)]) + origin + start.to_bytes(8, "big") + end.to_bytes(8, "big") + root
+    )  # fmt: skip
+    return stamp + W2.sign(message)
+
+
+def too_late_04(_: bytes) -> bytes:
+    """Sign a time that is none, properly."""
+    message = f"cosignature/v1\ntime {2**63}\n{CHECKPOINT.text()}"
+    return (2**63).to_bytes(8, "big") + W1.sign(message.encode())
+
+
+def too_late_06(_: bytes) -> bytes:
+    """Sign a time that is none, properly."""
+    return subtree_signed(0, CHECKPOINT.size, CHECKPOINT.root, 2**63)
 
 
 def bad_quorums() -> Iterator[tuple[str, Vector]]:
