@@ -28,8 +28,11 @@ def status(*, workspace: Workspace = HERE, now: Now = None, as_json: Json = Fals
     show.OUT.print(f"  {found.recorded:,} events are recorded, {found.integrated:,} of them signed")
     if found.published is None:
         show.OUT.print("  nothing is published yet: letterlock log checkpoint")
+    elif found.trusted is None:
+        show.OUT.print(f"  {found.published.size:,} entries are published", markup=False)
+        show.OUT.print(f"  log.policy does not accept that: {found.why}", markup=False)
     else:
-        _seen(found.published)
+        _seen(found.trusted)
 
 
 @app.command()
