@@ -125,8 +125,10 @@ class Proofs(PublicLog):
     def grants_proof(self, subject: str, number: int = 0) -> bytes:
         """Return evidence that grant `number` of somebody was, or was not, recorded.
 
-        As of the newest sealing that is published. Raises UsageError if there is none.
+        As of the newest sealing that is published. Raises UsageError if there is none, or if an
+        event of hers was erased: what she granted is then not known any more.
         """
+        self._check_whole(subject)
         public = self.published()
         sealed = [
             event
@@ -147,6 +149,14 @@ class Proofs(PublicLog):
         evidence = Grants(subject, present, number, introduced, seal, proof, bucket, tuple(path))
         self._check(evidence)
         return encode(evidence)
+
+    def _check_whole(self, subject: str) -> None:
+        for event in self.store.events(upto=self.store.head().index, subjects=[subject]):
+            if event.subject == subject and event.body is None:
+                raise UsageError(
+                    f"event {event.index} about {subject!r} was erased: which grants there were "
+                    "cannot be shown any more"
+                )
 
     def _named(self, key: int, subject: str) -> tuple[bytes, bytes]:
         """Return the proof of somebody's token under a key, and the token."""
