@@ -7,6 +7,7 @@ check it before it is handed out: nothing leaves here that does not hold.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
@@ -67,11 +68,11 @@ class Proofs(PublicLog):
 
         Raises UsageError if there is none.
         """
-        found = [
-            event.index
-            for event in self.store.events(upto=self.store.head().index, subjects=[subject])
-            if event.subject == subject and event.kind == receipt.KIND and event.body is not None
-        ]
+        found: list[int] = []
+        with suppress(UnicodeEncodeError):  # lone surrogates: nobody's account id
+            events = self.store.events(upto=self.store.head().index, subjects=[subject])
+            choices = (e for e in events if e.subject == subject and e.kind == receipt.KIND)
+            found = [event.index for event in choices if event.body is not None]
         if not found or (index is not None and index not in found):
             raise UsageError(f"no such choice of {subject!r} is recorded, or it was erased")
         return found[-1] if index is None else index
