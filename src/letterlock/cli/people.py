@@ -169,11 +169,11 @@ def _receipt(gate: Gate, chosen: Chosen) -> bytes:
 
     The choice is recorded already: what hinders its receipt must not look as if it had not been.
     """
-    if gate.simulated or passphrase_from_environment() is not None:
-        try:
+    try:
+        if gate.simulated or passphrase_from_environment() is not None:
             return gate.receipt_of(chosen.event.index)
-        except WorkspaceError as error:
-            show.ERR.print(f"the receipt is not signed: {error}", markup=False)
+    except WorkspaceError as error:
+        show.ERR.print(f"the receipt is not signed: {error}", markup=False)
     return gate.receipt_of(chosen.event.index, signed=False)
 
 

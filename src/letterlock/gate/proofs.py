@@ -22,7 +22,7 @@ from letterlock.evidence.verify import ReleaseFiles
 from letterlock.gate.log import PublicLog
 from letterlock.gate.offline import release_files
 from letterlock.gate.workspace import silent
-from letterlock.ledger import Draft, fold_rules, read_shape
+from letterlock.ledger import Draft, Event, fold_rules, read_shape
 from letterlock.record import memberset, merkle, note
 from letterlock.record.memberset import NAME_SIZE, MemberSet
 from letterlock.record.note import Kind, Signer
@@ -68,14 +68,21 @@ class Proofs(PublicLog):
 
         Raises UsageError if there is none.
         """
-        found: list[int] = []
-        with suppress(UnicodeEncodeError):  # lone surrogates: nobody's account id
-            events = self.store.events(upto=self.store.head().index, subjects=[subject])
-            choices = (e for e in events if e.subject == subject and e.kind == receipt.KIND)
-            found = [event.index for event in choices if event.body is not None]
+        found = [
+            event.index
+            for event in self._about(subject)
+            if event.kind == receipt.KIND and event.body is not None
+        ]
         if not found or (index is not None and index not in found):
             raise UsageError(f"no such choice of {subject!r} is recorded, or it was erased")
         return found[-1] if index is None else index
+
+    def _about(self, subject: str) -> list[Event]:
+        """Return the events about somebody."""
+        with suppress(UnicodeEncodeError):  # lone surrogates: nobody's account id
+            found = self.store.events(upto=self.store.head().index, subjects=[subject])
+            return [event for event in found if event.subject == subject]
+        return []
 
     # ── one person ──────────────────────────────────────────────────────────────────────────
 
@@ -126,8 +133,10 @@ class Proofs(PublicLog):
     def grants_proof(self, subject: str, number: int = 0) -> bytes:
         """Return evidence that grant `number` of somebody was, or was not, recorded.
 
-        As of the newest sealing that is published. Raises UsageError if there is none.
+        As of the newest sealing that is published. Raises UsageError if there is none, or if an
+        event of hers was erased: what she granted is then not known any more.
         """
+        self._check_whole(subject)
         public = self.published()
         sealed = [
             event
@@ -148,6 +157,14 @@ class Proofs(PublicLog):
         evidence = Grants(subject, present, number, introduced, seal, proof, bucket, tuple(path))
         self._check(evidence)
         return encode(evidence)
+
+    def _check_whole(self, subject: str) -> None:
+        for event in self._about(subject):
+            if event.body is None:
+                raise UsageError(
+                    f"event {event.index} about {subject!r} was erased: which grants there were "
+                    "cannot be shown any more"
+                )
 
     def _named(self, key: int, subject: str) -> tuple[bytes, bytes]:
         """Return the proof of somebody's token under a key, and the token."""
