@@ -240,8 +240,8 @@ class Proofs(PublicLog):
         reader, recorded = self.public_log(), self.store.head().index + 1
         if reader.size < recorded:
             raise LogError(
-                f"{recorded - reader.size} events are not published yet, and one of them may make "
-                "it untrue: letterlock log checkpoint"
+                f"{recorded} events are recorded and {reader.size} published: what is missing may "
+                "make it untrue: letterlock log checkpoint"
             )
         named = tuple(sorted(set(recipients))) or (ANY,)
         root = reader.checkpoint.root
