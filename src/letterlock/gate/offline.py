@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from letterlock.errors import InputError, LogError
+from letterlock.errors import InputError, LetterlockError, LogError
 from letterlock.evidence import bundle, verify
 from letterlock.evidence.bundle import Evidence, Release, Statement
 from letterlock.evidence.finding import Finding, compare
@@ -33,9 +33,13 @@ def check_evidence(
     now = int(time.time())
     found = []
     for path in files:
-        evidence = bundle.parse(content_of(path))
-        of_release, of_log = _release(evidence, release), _log(evidence, log)
-        found.append(verify.verify(evidence, trusted, now, release=of_release, log=of_log))
+        content = content_of(path)
+        try:
+            evidence = bundle.parse(content)
+            of_release, of_log = _release(evidence, release), _log(evidence, log)
+            found.append(verify.verify(evidence, trusted, now, release=of_release, log=of_log))
+        except LetterlockError as error:
+            raise type(error)(f"{path}: {error}") from error
     compare(each.checkpoint for finding in found for each in finding.vouched)
     return found
 
