@@ -1,4 +1,5 @@
-# Everything runs from .venv, made from requirements.lock; nothing is installed elsewhere.
+# Everything runs from .venv, made from requirements.lock; nothing is installed elsewhere. The verifiers
+# of others' making (verifiers/) are built into build/ and verifiers/js/node_modules/.
 # Needs Python 3.11 or newer with venv, and make. Another Python: make PYTHON=python3.13 check
 
 PYTHON ?= python3
@@ -7,17 +8,21 @@ BIN    := .venv/bin
 READY  := .venv/.ready
 JOBS   := 2
 
+# Debian's golang-go, golang-golang-x-mod-dev, golang-filippo-edwards25519-dev; no module is fetched.
+GO     := GO111MODULE=off GOPATH=/usr/share/gocode go
+PARTS  := verifiers/js/node_modules/.ready
+
 # 100 % branch coverage is asked of layers 0-3.
 FENCE  := src/letterlock/errors.py,src/letterlock/domain.py,src/letterlock/policy/*,src/letterlock/approval.py,src/letterlock/ledger*,src/letterlock/record/*
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo check test lint fence bench lock clean
+.PHONY: help demo check test lint fence verifiers bench lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; \
-	do printf '  make %-6s  %s\n' "$$name" "$$what"; done
+	do printf '  make %-9s  %s\n' "$$name" "$$what"; done
 
 demo: $(READY) ## Replay the case of 2024 into demo/
 	@rm -rf demo
@@ -46,6 +51,8 @@ fence: $(READY) ## Fail unless the fast tests, run by make test, covered every b
 	@echo "coverage of layers 0-3"
 	@$(BIN)/coverage report --include='$(FENCE)' --fail-under=100
 
+verifiers: build/letterlock-verify $(PARTS) ## Build the verifiers in Go and JavaScript (verifiers/README.md)
+
 bench: $(READY) ## Measure on real mail (docs/benchmarks.md)
 	@bash bench/enron.sh
 
@@ -58,7 +65,7 @@ lock: ## Pin every dependency anew into requirements.lock
 
 clean: ## Remove what make made
 	@rm -rf .venv demo build dist .coverage .coverage.* .hypothesis .import_linter_cache \
-		.mypy_cache .pytest_cache .ruff_cache
+		.mypy_cache .pytest_cache .ruff_cache verifiers/js/node_modules
 	@find src tests bench examples -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(READY): requirements.lock pyproject.toml
@@ -68,4 +75,14 @@ $(READY): requirements.lock pyproject.toml
 	@rm -rf .venv && $(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+build/letterlock-verify: $(wildcard verifiers/go/*.go)
+	@command -v go > /dev/null || { echo "Go is missing; verifiers/README.md says what to install"; exit 1; }
+	@mkdir -p build
+	@cd verifiers/go && $(GO) build -trimpath -o ../../$@ .
+
+$(PARTS): verifiers/js/package.json verifiers/js/package-lock.json
+	@command -v npm > /dev/null || { echo "npm is missing; verifiers/README.md says what to install"; exit 1; }
+	@cd verifiers/js && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

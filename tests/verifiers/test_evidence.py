@@ -30,6 +30,10 @@ LOG_PART = {
         "aaaa-another-manifest",
         "aaaa-another-member",
         "aaaa-files-of-another",
+        "sealed-with-another-member-set",
+        "sealed-with-another-name",
+        "sealed-with-no-member-set",
+        "sealed-with-other-members",
         "unsorted-members",
     )
 }

@@ -29,6 +29,28 @@ type answer struct {
 	earlier    []*trusted
 }
 
+const (
+	notHers    = "that the account is hers, or her only one"
+	notPast    = "what was used or copied past the gate"
+	notElse    = "that no row of hers was filed under another account or under none"
+	notFiles   = "that the release's files are those that were sealed"
+	notHeeded  = "that the choice was heeded, or that none came after it"
+	notLater   = "what was recorded later"
+	notNumbers = "that grants were numbered as the platform says"
+	notEntries = "what the entries say, or that others are shown the same log"
+	notWitness = "that anybody but the log's operator saw it"
+)
+
+// notShown tells what evidence of each kind leaves open (docs/spec/evidence.md §6).
+var notShown = map[string][]string{
+	"receipt": {notHeeded, notHers, notPast},
+	"member":  {notElse, notHers, notPast},
+	"grants":  {notLater, notNumbers, notHers, notPast},
+	"release": {notFiles, notPast},
+	"history": {notEntries},
+	"log":     {notEntries},
+}
+
 // A judge reads evidence under one policy.
 type judge struct{ policy *policy }
 

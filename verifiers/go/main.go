@@ -78,11 +78,12 @@ func readBounded(name string) ([]byte, error) {
 
 // A line is what is printed of one file.
 type line struct {
-	File   string `json:"file"`
-	Answer string `json:"answer"` // yes, no, error
-	Kind   string `json:"kind,omitempty"`
-	Says   string `json:"says"`
-	By     string `json:"by,omitempty"`
+	File   string   `json:"file"`
+	Answer string   `json:"answer"` // yes, no, error
+	Kind   string   `json:"kind,omitempty"`
+	Says   string   `json:"says"`
+	By     string   `json:"by,omitempty"`
+	Not    []string `json:"not_shown,omitempty"`
 }
 
 func lineOf(name string, found answer, err error) line {
@@ -94,6 +95,10 @@ func lineOf(name string, found answer, err error) line {
 	case err != nil:
 		l.Answer, l.Says = "error", err.Error()
 	default:
+		l.Not = notShown[found.kind]
+		if found.at == nil || len(found.at.witnesses) == 0 {
+			l.Not = append(l.Not[:len(l.Not):len(l.Not)], notWitness)
+		}
 		if found.at != nil {
 			l.By = fmt.Sprintf("%s at size %d: %s", found.at.origin, found.at.size, found.at.by())
 		}
@@ -113,6 +118,9 @@ func (l line) print(asJSON bool) {
 	by := ""
 	if l.By != "" {
 		by = " [" + l.By + "]"
+	}
+	if len(l.Not) > 0 {
+		by += " Not shown: " + strings.Join(l.Not, "; ") + "."
 	}
 	// Names and words of a file are not ours: no control character reaches the terminal.
 	fmt.Printf("%-5s %s: %s%s\n", l.Answer, printable(l.File), printable(l.Says), printable(by))

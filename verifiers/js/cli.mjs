@@ -43,7 +43,7 @@ async function answer(file, policy, now) {
   try {
     const found = await verify(await read(file), policy, now);
     const seen = found.seen ? by(found.seen) : undefined;
-    return { file, answer: 'yes', kind: found.kind, says: found.says, by: seen };
+    return { file, answer: 'yes', kind: found.kind, says: [found.says, ...found.details].join(' '), by: seen, not_shown: found.limits };
   } catch (error) {
     if (error instanceof Untrue) return { file, answer: 'no', says: error.message };
     if (error instanceof Malformed) return { file, answer: 'error', says: error.message };
@@ -93,7 +93,8 @@ async function main(words) {
   for (const file of files) {
     const line = await answer(file, policy, now && Number(now));
     const because = line.by ? ` [${line.by}]` : '';
-    const plain = `${line.answer.padEnd(5)} ${line.file}: ${line.says}${because}`;
+    const not = line.not_shown ? ` Not shown: ${line.not_shown.join(' ')}` : '';
+    const plain = `${line.answer.padEnd(5)} ${line.file}: ${line.says}${because}${not}`;
     console.log(given.values.json ? JSON.stringify(line) : printable(plain));
     answers.add(line.answer);
   }

@@ -563,6 +563,11 @@ const MAX_SET_DEPTH = 32;
 
 const KINDS = { receipt, member, grants };
 
+// What no evidence shows (docs/spec/evidence.md §6).
+const NOT_HERS = 'That the account is hers, or her only one: whoever hands the file over says so.';
+const NOT_PAST = 'What was used or copied past the gate: no release tells of that.';
+const NOT_SEEN = "That anybody but the log's operator saw it: no witness did.";
+
 /**
  * Check one evidence file under a policy file; both are bytes. Signatures from more than 5 minutes
  * after `now`, in seconds since 1970, do not count. See the top of this module.
@@ -578,7 +583,10 @@ export async function verify(evidence, policy, now = Math.floor(Date.now() / 100
   const content = new Map(value);
   content.delete('format');
   content.delete('kind');
-  return { kind, ...(await KINDS[kind](content, read)) };
+  const found = { kind, ...(await KINDS[kind](content, read)) };
+  found.limits.push(NOT_HERS, NOT_PAST);
+  if (!found.seen?.witnesses.length) found.limits.push(NOT_SEEN);
+  return found;
 }
 
 async function inLog(policy, source, index, leaf, what) {
@@ -698,8 +706,7 @@ async function member(content, policy) {
       ` of release ${body.release}.`,
     details: [`The release was opened for ${asked.purpose}, to ${asked.recipient}.`],
     limits: [
-      'It does not show that nothing of this account was put into the release under another' +
-        " account's name or under none.",
+      "That no row of hers was filed in it under another account's name or under none.",
     ],
     seen: sealed.at,
   };
@@ -724,7 +731,7 @@ async function grants(content, policy) {
   return {
     says: `Account ${found.account} has ${isIn ? `a grant numbered ${found.k}` : none} ${upto}.`,
     details: [],
-    limits: ['It says nothing of what was recorded later, or of grants kept outside this log.'],
+    limits: ['What was recorded later.', 'That grants were numbered as the platform says.'],
     seen: sealed.at,
   };
 }
@@ -744,7 +751,7 @@ async function receipt(content, policy) {
   const label = utf8('letterlock/commitment/v1\0');
   const commitment = hex(await sha256(label, salt, utf8(found.event)));
   const says = [`Account ${subject} ${act} (event ${event.index})`];
-  const limits = ['It does not show that the record of this event was heeded.'];
+  const limits = ['That the choice was heeded, or that none came after it.'];
   let seen = null;
   let origin;
   if (found.signed !== null) {
@@ -752,7 +759,7 @@ async function receipt(content, policy) {
     origin = await promised(policy, found.signed, [String(event.index), commitment, sum]);
     says.push(`as the log ${origin} signed`);
   } else {
-    limits.push("The receipt's own words are not signed; only the event is proved.");
+    limits.push("The receipt's own words, which nobody signed: only the event is proved.");
   }
   if (found.proof !== null) {
     const leaf = await leafHash(utf8(`{"commitment":"${commitment}"}`));
@@ -762,7 +769,7 @@ async function receipt(content, policy) {
     origin = at.origin;
     seen = at;
   } else {
-    limits.push('It is the log’s promise: no proof that the event is in the log came with it.');
+    limits.push('That the event is in the log: so far there is only its promise.');
   }
   about(found.receipt, origin, event.index, commitment, subject);
   const details = event.body.get('lines').map(lineInWords);
