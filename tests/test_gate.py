@@ -131,7 +131,7 @@ class Once:
 # ── what is said meanwhile ────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("stage", ["folding", "judging", "writing"])
+@pytest.mark.parametrize("stage", ["folding", "judging", "naming", "writing"])
 def test_a_withdrawal_meanwhile_is_honoured(stage, gate):
     """Whoever says no while a release is built, at whatever stage, is not in it: it starts over."""
     hook = Once(lambda: withdraw(gate.folder, YES[0]), stage=stage)
@@ -142,6 +142,29 @@ def test_a_withdrawal_meanwhile_is_honoured(stage, gate):
     assert releases(gate.folder) == [built.folder]
     assert built.record["counts"] == gate.build(PURPOSE, RECIPIENT).record["counts"]
     verify(built.folder)
+
+
+def test_a_key_introduced_meanwhile_is_not_mixed_with_the_one_before(gate, monkeypatch):
+    """A key is in the log before the opening that uses it: if another one came, it opens again."""
+    looked = []
+    look = gate.vrf_key
+
+    def meanwhile() -> tuple[int, bytes]:
+        found = look()
+        if not looked:
+            at(gate.folder, NOW, lambda g: g.rotate("vrf"))
+        looked.append(found[0])
+        return found
+
+    monkeypatch.setattr(gate, "vrf_key", meanwhile)
+    built = gate.build(PURPOSE, RECIPIENT)
+    first, second = gate.introduced("vrf")
+    assert looked == [first.index, second.index]
+    assert built.record["member_set"]["key"] == second.index
+    (opened,) = events(gate, "release.opened")
+    (sealed,) = events(gate, "release.sealed")
+    assert second.index < opened.index == sealed.body["opened"]
+    assert accounts(gate, built) == set(YES)
 
 
 def by_events(*drafts: tuple[str, dict[str, Any]]) -> Callable[[Path], Any]:

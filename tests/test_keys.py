@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shutil
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -812,3 +814,52 @@ def test_a_log_of_256_entries_and_more_is_compared_at_its_last(gate):
     gate.close()
     with pytest.raises(WorkspaceError, match="event 257 of the ledger is not what its log shows"):
         Gate(gate.folder, now=NOW)
+
+
+# ── a terminal ────────────────────────────────────────────────────────────────────────────────
+
+
+def typed(folder: Path, command: str, *lines: str) -> tuple[int, str]:
+    """Run a command at a terminal, type a line each time it asks; returns how it ended, and said.
+
+    The terminal is a real one (a pseudo-terminal), and so is the process.
+    """
+    kept = {name: value for name, value in os.environ.items() if "LETTERLOCK" not in name}
+    terminal, ours = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "letterlock", *command.split()],
+        cwd=folder,
+        env={**kept, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=ours,
+        stdout=ours,
+        stderr=ours,
+        start_new_session=True,
+    ) as process:
+        os.close(ours)
+        said, left = b"", list(lines)
+        with suppress(OSError):  # the terminal is gone when the process is
+            while data := os.read(terminal, 4096):
+                said += data
+                if data.rstrip().endswith(b":") and left:
+                    os.write(terminal, left.pop(0).encode() + b"\n")
+        os.close(terminal)
+    return process.returncode, said.decode()
+
+
+@pytest.mark.slow
+def test_a_passphrase_is_typed_at_a_terminal(tmp_path):
+    """Twice to make a workspace, once to use it; it is not shown, and has to be the same."""
+    code, said = typed(tmp_path, "init w", "open sesame", "open sesam")
+    assert (code, "differ: nothing was made" in said) == (2, True)
+    code, said = typed(tmp_path, "init w", "")
+    assert (code, "protects nothing" in said) == (2, True)
+    assert not (tmp_path / "w").exists()
+    code, said = typed(tmp_path, "init w", "open sesame", "open sesame")
+    assert code == 0
+    assert "sesame" not in said
+    code, said = typed(tmp_path, "key rotate vrf -w w", "open sesame")
+    assert (code, "introduced by event 2: vrf" in said) == (0, True)
+    code, said = typed(tmp_path, "key rotate vrf -w w", "open sesam")
+    assert (code, "does not open" in said) == (1, True)
+    with closing(Gate(tmp_path / "w", passphrase=lambda: "open sesame")) as gate:
+        assert gate.vrf_key()[0] == 2

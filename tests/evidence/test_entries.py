@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from letterlock.domain import canonical
-from letterlock.errors import InputError, LetterlockError, UnknownVersion
+from letterlock.errors import InputError, LedgerError, LetterlockError, UnknownVersion
 from letterlock.evidence import entries
 from letterlock.evidence.entries import ByHash, Committed, Public, entries_of, entry_of, read
 from letterlock.ledger import Event
@@ -113,6 +113,24 @@ def test_rows_of_the_ledger_give_the_same_entries():
     events = [OPERATOR, SEALED, PERSON, large(entries.MAX_ENTRY)]
     rows = [(e.index, None if e is PERSON else e.canonical(), COMMITMENT) for e in events]
     assert list(entries_of(rows)) == [entry_of(e, COMMITMENT) for e in events]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "text",
+        b'{"kind":"operator.registered"}',
+        b'{"kind":"operator.registered"',
+        b'[{"kind":"operator.registered"}]',
+        b'{"body":[],"kind":"operator.registered"}',
+        b"x" * (entries.MAX_ENTRY + 1),
+        b"{}" + b" " * entries.MAX_ENTRY,
+    ],
+)
+def test_a_ledger_that_was_altered_by_hand_gives_no_entries(content: Any):
+    """The error names the event."""
+    with pytest.raises(LedgerError, match="event 7 was altered"):
+        list(entries_of([(7, content, COMMITMENT)]))
 
 
 GOOD = json.loads(SEALED.canonical())

@@ -32,11 +32,11 @@ Whether an account is in a release
 ==================================
 
 Shown
-  - Account gina is not among the 5 people whose rows are in release aaaa.
+  - Account gina is not among the 5 people whom release aaaa names.
   - That release was opened as entry 22 on 2025-01-23, for train.generative, to tern, as of
     2025-01-22.
-  - It was sealed as entry 23 on 2025-01-24, with the manifest
-    {manifest}.
+  - It was sealed as entry 23 on 2025-01-24.
+  - The SHA-256 of its manifest is {manifest}.
   - With the key of entry 1 it can have no other pseudonym there.
 
 By whose signatures
@@ -95,6 +95,18 @@ def test_the_newest_signature_of_each_is_told_once(w, world, log):
     assert [seen.seconds for _, seen in vouched.witnesses] == [w.SECONDS + 61, w.SECONDS + 62]
     assert vouched.seen_by == w.SECONDS + 62
     assert verify(evidence, policy(w)).vouched == (vouched,)  # without a clock, too
+
+
+def test_a_long_history_is_still_one_page(w, log):
+    """The first and the last checkpoint stand there, and how many lie between."""
+    found = verify(w.history(log, range(1, 33)), policy(w), w.NOW)
+    text = page.text(found)
+    assert "The policy accepts the 30 checkpoints between these, too." in text
+    assert text.count("Of the log") == text.count("was there by") == 2
+    assert len(text.splitlines()) < 40
+    assert len(found.record()["checkpoints"]) == 32
+    few = verify(w.history(log, [1, 2, 3]), policy(w), w.NOW)
+    assert page.text(few).count("Of the log") == 3
 
 
 def test_the_json_form_names_keys_in_full(w, world, log):

@@ -157,6 +157,16 @@ def test_a_promise_has_five_lines(world):
             receipt.check_signed(bad, event, commitment, found)
 
 
+def test_how_it_was_done_and_the_text_shown_are_told(world):
+    """As far as they were recorded."""
+    told = receipt.told(world.events[GRANT], ORIGIN, logged=True, signed=False)
+    assert "That was done by web, through the setting train, in en." in told
+    text = world.events[GRANT].body["evidence"]["text"]
+    assert f"The text shown has the SHA-256 {text}." in told
+    told = receipt.told(world.events[WITHDRAWN], ORIGIN, logged=True, signed=False)
+    assert "That was done by web." in told
+
+
 def test_many_lines_are_told_in_few():
     """A page stays a page: the rest stands in the file."""
     lines = [{"purpose": "evaluate", "data_class": f"c{n}", "to": 5} for n in range(40)]

@@ -20,6 +20,7 @@ import pytest
 
 from letterlock.domain import Item, Request, Role, canonical, sha256, text_of
 from letterlock.errors import InputError, ReleaseError, UsageError, WorkspaceError
+from letterlock.gate import releases as releasing
 from letterlock.policy.decide import Decision, decide
 from letterlock.release import build as building
 from letterlock.release.manifest import PARTY_COLUMNS
@@ -363,6 +364,34 @@ def test_a_spoiled_key_builds_nothing(size, made, tmp_path):
     with pytest.raises(WorkspaceError, match="No such file"):
         gate.build(PURPOSE, RECIPIENT)
     assert sorted(p.name for p in (gate.folder / "releases").iterdir()) == before
+    gate.close()
+
+
+def test_tokens_are_computed_once(made, tmp_path):
+    """The first release computes the tokens of whom it names; the next one finds them."""
+    gate = copy(made[0], tmp_path / "w")
+    (introduced,) = gate.introduced("vrf")
+    path = gate.keys.path("vrf", introduced.keys[0]).with_suffix(".tokens")
+    assert path.stat().st_mode & 0o777 == 0o600
+    told: list[tuple[str, int, int]] = []
+    for kept, expected in ((True, 0), (False, len(YES))):
+        if not kept:
+            path.unlink()
+        told.clear()
+        built = gate.build(PURPOSE, RECIPIENT, progress=lambda *each: told.append(each))
+        assert [done for what, done, _ in told if what == "naming"] == [expected] * (expected > 0)
+        assert members(built.folder) == sorted(pseudonym(gate, built, name) for name in YES)
+    gate.close()
+
+
+def test_an_opening_too_long_for_the_log_is_refused(made, tmp_path, monkeypatch):
+    """An opening has to fit into a log entry: if it does not, nothing is recorded or built."""
+    gate = copy(made[0], tmp_path / "w")
+    before = (gate.store.head(), sorted((gate.folder / "releases").iterdir()))
+    monkeypatch.setattr(releasing, "MAX_ENTRY", 200)
+    with pytest.raises(ReleaseError, match="too many for one release"):
+        gate.build(PURPOSE, RECIPIENT)
+    assert (gate.store.head(), sorted((gate.folder / "releases").iterdir())) == before
     gate.close()
 
 

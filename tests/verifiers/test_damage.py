@@ -41,6 +41,7 @@ def ours(data: bytes) -> str:
     return "yes"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_damaged_evidence_is_judged_alike(outsider, tmp_path, name) -> None:
     """Nobody accepts what another refuses; what is still accepted was changed in nothing."""

@@ -7,6 +7,8 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 VECTORS = Path(__file__).resolve().parent.parent / "vectors" / "evidence"
 INDEX = json.loads((VECTORS / "index.json").read_text(encoding="utf-8"))
 
@@ -59,6 +61,7 @@ def expected(verifier: str, file: str, error: str | None) -> str:
     return EXPECTED[verifier].get(file, "no" if error else "yes")
 
 
+@pytest.mark.slow
 def test_every_vector_gets_the_right_answer(outsider) -> None:
     """Each valid file is accepted, each tampered one refused, but for what the tables say."""
     by_policy = defaultdict(list)
@@ -76,6 +79,17 @@ def test_every_vector_gets_the_right_answer(outsider) -> None:
         for vector in INDEX["vectors"]
     }
     assert {file: "yes" if word == "yes" else "no" for file, word in found.items()} == wanted
+
+
+@pytest.mark.parametrize("key", ["constructor", "__proto__", "toString", "hasOwnProperty", ""])
+def test_no_key_is_known_by_accident(outsider, tmp_path, key) -> None:
+    """Names that every object of a language has are as unknown as any."""
+    whole = json.loads((VECTORS / "valid" / "member-in.json").read_text(encoding="utf-8"))
+    within = whole | {"key": whole["key"] | {key: 1}}
+    policy = (VECTORS / "policies" / "two-of-three").read_bytes()
+    evidence = {"whole": whole, "beside": whole | {key: 1}, "within": within}
+    found = outsider.answers(tmp_path, policy, evidence)
+    assert found == {"whole": "yes", "beside": "error", "within": "error"}
 
 
 def test_the_tables_name_vectors_that_there_are() -> None:

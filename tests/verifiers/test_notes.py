@@ -462,8 +462,8 @@ def policies() -> dict[str, Case]:
         "a member of a group as quorum": quorum_of("group g any one two", "quorum one"),
         "words too many": quorum_of("quorum one two"),
         "an address too many": with_policy(f"{LOGS[0]} a b", "quorum none"),
-        "100 witnesses": with_policy(*LOGS, *many(100), "quorum none"),
-        "101 witnesses": with_policy(*LOGS, *many(101), "quorum none"),
+        "50 witnesses": with_policy(*LOGS, *many(50), "quorum none"),
+        "51 witnesses": with_policy(*LOGS, *many(51), "quorum none"),
     }
 
 

@@ -119,7 +119,7 @@ func (j judge) event(r *reader, key, kind string) (*logged, error) {
 		return nil, body.err
 	}
 	if its != index || found != kind || version != 1 {
-		return nil, untrue("%s: the entry is event %d, %s, not event %d, %s", key, its, found, index, kind)
+		return nil, untrue("%s: the entry is event %d, %q, not event %d, %s", key, its, found, index, kind)
 	}
 	leaf := tlog.RecordHash([]byte(entry))
 	at, err := j.included([]byte(proof), index, leaf)
@@ -291,7 +291,7 @@ func (j judge) member(r *reader) (answer, error) {
 		not = ""
 	}
 	return answer{
-		says: fmt.Sprintf("account %q is %samong the %d members of release %s",
+		says: fmt.Sprintf("account %q is %samong the %d members of release %q",
 			c.account, not, release.members.count, release.id),
 		at: release.sealed.at,
 	}, nil
@@ -353,7 +353,7 @@ func (j judge) release(r *reader) (answer, error) {
 		return answer{}, untrue("the file is about another release than the log's")
 	}
 	return answer{
-		says: fmt.Sprintf("release %s of %d members was opened as event %d and sealed as event %d"+
+		says: fmt.Sprintf("release %q of %d members was opened as event %d and sealed as event %d"+
 			" (its files are not checked here)",
 			release.id, release.members.count, release.opened.index, release.sealed.index),
 		at: release.sealed.at,

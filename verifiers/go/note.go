@@ -26,6 +26,7 @@ const (
 	mldsa44Cosign = 6
 	mldsa44Size   = 1312
 	maxNote       = 1000000 // bytes; sumdb/note itself reads up to 100 signatures
+	maxExtra      = 65536
 	maxSize       = 1 << 62 // sumdb/tlog does not return from sizes beyond
 	maxText       = 255     // bytes of a key's name or an origin: type 06 counts them in one byte
 )
@@ -231,8 +232,9 @@ func parseProof(data []byte) (*proofFile, error) {
 	}
 	lines = lines[1:]
 	if len(lines) > 0 && strings.HasPrefix(lines[0], "extra ") {
-		if _, err := base64Strict(lines[0][len("extra "):]); err != nil {
-			return nil, malformed("the extra line of a proof is not base64")
+		extra, err := base64Strict(lines[0][len("extra "):])
+		if err != nil || len(extra) == 0 || len(extra) > maxExtra {
+			return nil, malformed("the extra line of a proof is not base64 of 1 to %d bytes", maxExtra)
 		}
 		lines = lines[1:]
 	}

@@ -5,11 +5,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // c2sp.org/tlog-policy: whose signatures a checkpoint needs.
 
-const maxListed = 100 // logs, witnesses and groups, each
+const maxListed = 50 // logs, witnesses and groups, each
 
 type group struct {
 	needed  int
@@ -35,6 +36,9 @@ type trusted struct {
 }
 
 func parsePolicy(data []byte) (*policy, error) {
+	if len(data) > maxNote {
+		return nil, malformed("policy: more than %d bytes", maxNote)
+	}
 	for _, octet := range data {
 		if octet < 0x20 && octet != '\t' && octet != '\n' || octet == 0x7f {
 			return nil, malformed("policy: a control character")
@@ -80,10 +84,19 @@ func (p *policy) lists(k *key) bool {
 	return false
 }
 
+// address is a line's URL, the last of its words, if there is one more than it needs.
+func address(words []string, needed int) bool {
+	return len(words) == needed || len(words) == needed+1 && utf8.ValidString(words[needed])
+}
+
+func (p *policy) free(name string) bool {
+	return name != "none" && len(name) <= maxText && !p.defined(name)
+}
+
 func (p *policy) line(words []string, member map[string]bool) error {
 	switch words[0] {
 	case "log":
-		if len(words) < 2 || len(words) > 3 {
+		if !address(words, 2) {
 			return malformed("log <vkey> [<url>]")
 		}
 		k, err := parseKey(words[1])
@@ -98,7 +111,7 @@ func (p *policy) line(words []string, member map[string]bool) error {
 		}
 		p.logs = append(p.logs, k)
 	case "witness":
-		if len(words) < 3 || len(words) > 4 {
+		if !address(words, 3) {
 			return malformed("witness <name> <vkey> [<url>]")
 		}
 		k, err := parseKey(words[2])
@@ -111,7 +124,7 @@ func (p *policy) line(words []string, member map[string]bool) error {
 		if p.lists(k) {
 			return malformed("%s: this key is listed twice", k.name)
 		}
-		if words[1] == "none" || p.defined(words[1]) {
+		if !p.free(words[1]) {
 			return malformed("the name %s is taken", words[1])
 		}
 		p.witnesses[words[1]] = k
@@ -120,7 +133,7 @@ func (p *policy) line(words []string, member map[string]bool) error {
 			return malformed("group <name> all|any|<k> <name>…")
 		}
 		members := words[3:]
-		if words[1] == "none" || p.defined(words[1]) {
+		if !p.free(words[1]) {
 			return malformed("the name %s is taken", words[1])
 		}
 		for _, name := range members {
@@ -204,7 +217,7 @@ func (p *policy) check(data []byte) (*trusted, error) {
 		}
 	}
 	if len(t.logs) == 0 {
-		return nil, untrue("%s at size %d is signed by no listed log key that this program can check%s",
+		return nil, untrue("%q at size %d is signed by no listed log key that this program can check%s",
 			point.origin, point.size, unchecked(passed))
 	}
 	if !p.met(p.quorum, t.witnesses) {

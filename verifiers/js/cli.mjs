@@ -42,8 +42,9 @@ async function read(file) {
 async function answer(file, policy, now) {
   try {
     const found = await verify(await read(file), policy, now);
-    const seen = found.seen ? by(found.seen) : undefined;
-    return { file, answer: 'yes', kind: found.kind, says: [found.says, ...found.details].join(' '), by: seen, not_shown: found.limits };
+    const { kind, details, limits, seen } = found;
+    const says = [found.says, ...details].join(' ');
+    return { file, answer: 'yes', kind, says, by: seen ? by(seen) : undefined, not_shown: limits };
   } catch (error) {
     if (error instanceof Untrue) return { file, answer: 'no', says: error.message };
     if (error instanceof Malformed) return { file, answer: 'error', says: error.message };
@@ -71,7 +72,8 @@ async function main(words) {
   if (words[0] === 'vrf' && words.length > 1 && words.length % 3 === 1) return vrf(words.slice(1));
   let given;
   try {
-    const options = { policy: { type: 'string' }, now: { type: 'string' }, json: { type: 'boolean' } };
+    const string = { type: 'string' };
+    const options = { policy: string, now: string, json: { type: 'boolean' } };
     given = parseArgs({ args: words, options, allowPositionals: true });
   } catch {
     return usage();

@@ -29,9 +29,11 @@ function time(seconds) {
 
 function vouched(seen) {
   if (seen === null) return ['The log itself, by its signature.'];
-  const log = `The log ${seen.origin}, when it had ${seen.size} entries, by ${seen.logs.join(' and ')}.`;
+  const keys = seen.logs.join(' and ');
+  const log = `The log ${seen.origin}, when it had ${seen.size} entries, by ${keys}.`;
   if (seen.witnesses.length === 0) return [log, 'No witness: the log alone vouches for itself.'];
-  return [log, ...seen.witnesses.map(({ name, seconds }) => `The witness ${name}, ${time(seconds)}.`)];
+  const witness = ({ name, seconds }) => `The witness ${name}, ${time(seconds)}.`;
+  return [log, ...seen.witnesses.map(witness)];
 }
 
 function show(answer, says, found = null) {

@@ -18,7 +18,8 @@ export class Untrue extends Error {}
 const MAX_FILE = 16 * 2 ** 20;
 const MAX_NOTE = 1_000_000;
 const MAX_SIGNATURES = 100;
-const MAX_LISTED = 100;
+const MAX_EXTRA = 65_536;
+const MAX_LISTED = 50;
 const MAX_TEXT = 255; // bytes of a key's name or an origin: a cosignature counts them in one byte
 const MAX_NUMBER = 2n ** 63n - 1n;
 const AHEAD = 300n; // seconds by which another clock may be ahead of ours
@@ -102,7 +103,6 @@ const MAX_DEPTH = 32;
 const SPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?[0-9][0-9.eE+-]*/y;
 const WHOLE = /^(?:0|-?[1-9][0-9]*)$/;
-// eslint-disable-next-line no-control-regex
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
 const WORDS = { true: true, false: false, null: null };
 
@@ -195,7 +195,9 @@ const TYPES = {
 /** Take the keys of `shape`, each of its type; `open`: others may stand beside them. */
 function take(value, shape, what, { open = false } = {}) {
   need(value instanceof Map, `${what}: not an object`);
-  for (const key of value.keys()) need(open || key in shape, `${what}: unknown key ${key}`);
+  for (const key of value.keys()) {
+    need(open || Object.hasOwn(shape, key), `${what}: unknown key ${said(key)}`);
+  }
   const found = {};
   for (const [key, type] of Object.entries(shape)) {
     need(value.has(key), `${what}: ${key} is missing`);
@@ -315,7 +317,6 @@ const MLDSA44_SIGNATURE = 2420;
 const SUBTREE = utf8('subtree/v1\n\0');
 
 function checkName(name) {
-  // eslint-disable-next-line no-control-regex
   const odd = /[\p{White_Space}+\u0000-\u001f]/u.test(name);
   need(name && !odd && utf8(name).length <= MAX_TEXT, `${name.slice(0, 60)}: not a key name`);
 }
@@ -336,7 +337,6 @@ async function parseKey(vkey) {
 /** Read a signed note: its text and its signature lines. */
 function parseNote(source) {
   need(utf8(source).length <= MAX_NOTE, 'a note of more than a million bytes');
-  // eslint-disable-next-line no-control-regex
   need(!/[\u0000-\u0009\u000b-\u001f]/.test(source), 'a note with control characters');
   const split = source.lastIndexOf('\n\n');
   need(split >= 0 && source.endsWith('\n'), 'not a signed note');
@@ -428,7 +428,10 @@ function parseProof(source) {
   need(split >= 0, 'a proof has an empty line before its checkpoint');
   const lines = source.slice(0, split).split('\n');
   need(lines.shift() === 'c2sp.org/tlog-proof@v1', 'not a c2sp.org/tlog-proof@v1');
-  if (lines[0]?.startsWith('extra ')) fromBase64(lines.shift().slice('extra '.length), 'extra');
+  if (lines[0]?.startsWith('extra ')) {
+    const extra = fromBase64(lines.shift().slice('extra '.length), 'extra');
+    need(extra.length > 0 && extra.length <= MAX_EXTRA, 'extra data have 1 to 65536 bytes');
+  }
   const index = lines.shift() ?? '';
   need(index.startsWith('index '), 'a proof says the index of its entry');
   need(lines.length <= 63, 'a path has at most 63 hashes');
@@ -470,7 +473,10 @@ const toOctets = (octets) => Uint8Array.from(octets, (letter) => letter.charCode
 
 async function policyLine(policy, members, [word, ...rest]) {
   const defined = (name) => policy.witnesses.has(name) || policy.groups.has(name);
-  const free = (name) => need(name !== 'none' && !defined(name), `${shown(name)}: name is taken`);
+  const free = (name) => {
+    const unused = name !== 'none' && name.length <= MAX_TEXT && !defined(name);
+    need(unused, `${shown(name)}: the name is taken, or too long`);
+  };
   const add = async (vkey, ...kinds) => {
     const key = await parseKey(text(toOctets(vkey), 'vkey'));
     need(kinds.includes(key.kind), `${key.name}: a key of type ${key.kind} does not sign this`);
@@ -480,13 +486,15 @@ async function policyLine(policy, members, [word, ...rest]) {
     }
     return key;
   };
+  const url = rest[{ log: 1, witness: 2 }[word]];
+  if (url !== undefined) text(toOctets(url), 'URL');
   if (word === 'log' && (rest.length === 1 || rest.length === 2)) {
     policy.logs.push(await add(rest[0], ED25519, MLDSA44));
-    need(policy.logs.length <= MAX_LISTED, 'more than 100 logs');
+    need(policy.logs.length <= MAX_LISTED, 'too many logs');
   } else if (word === 'witness' && (rest.length === 2 || rest.length === 3)) {
     free(rest[0]);
     policy.witnesses.set(rest[0], await add(rest[1], COSIGNATURE, MLDSA44));
-    need(policy.witnesses.size <= MAX_LISTED, 'more than 100 witnesses');
+    need(policy.witnesses.size <= MAX_LISTED, 'too many witnesses');
   } else if (word === 'group' && rest.length >= 3) {
     const [name, count, ...listed] = rest;
     free(name);
@@ -497,7 +505,7 @@ async function policyLine(policy, members, [word, ...rest]) {
     const needed = { any: 1, all: listed.length }[count] ?? Number(decimal(count, 'group'));
     need(needed >= 1 && needed <= listed.length, `${needed} of ${listed.length} members`);
     policy.groups.set(name, { needed, listed });
-    need(policy.groups.size <= MAX_LISTED, 'more than 100 groups');
+    need(policy.groups.size <= MAX_LISTED, 'too many groups');
   } else if (word === 'quorum' && rest.length === 1) {
     need(policy.quorum === undefined, 'a second quorum line');
     need(rest[0] === 'none' || defined(rest[0]), `${shown(rest[0])}: not defined`);
@@ -529,7 +537,7 @@ async function open(policy, source) {
   const all = await signedBy(note, allKeys(policy), point);
   const signed = new Map([...all].filter(([, seconds]) => (seconds ?? 0n) <= policy.until));
   const logs = policy.logs.filter((key) => signed.has(key) && key.name === point.origin);
-  need(logs.length > 0, `no listed key of the log ${point.origin} signed this`, Untrue);
+  need(logs.length > 0, `no listed key of the log ${said(point.origin)} signed this`, Untrue);
   const whole = point.extensions.length === 0 || logs.some((key) => key.kind === ED25519);
   need(whole, 'nobody signed the extension lines of the checkpoint', Untrue);
   const witnesses = new Map(
@@ -547,6 +555,13 @@ async function open(policy, source) {
   };
 }
 
+/** Words of a file, in quotes unless they are plain: none of them may pass for ours. */
+function said(words) {
+  if (/^[\p{L}\p{N}][\p{L}\p{N}._@*-]*$/u.test(words)) return words;
+  const odd = /[\p{C}\p{Zl}\p{Zp}"\\]/gu;
+  return `"${words.replace(odd, (sign) => `\\u{${sign.codePointAt(0).toString(16)}}`)}"`;
+}
+
 // ── evidence ─────────────────────────────────────────────────────────────────────────────────
 
 const FORMAT = 'letterlock/evidence/v1';
@@ -557,7 +572,7 @@ const EVENT = {
   v: 'whole number from 0',
 };
 const CLAIM = { account: 'text', claim: 'text', vrf: 'text', bucket: 'text', path: 'list' };
-const ACTS = { grant: 'said yes', withdraw: 'withdrew', object: 'objected' };
+const ACTS = new Map([['grant', 'said yes'], ['withdraw', 'withdrew'], ['object', 'objected']]);
 const NAME_SIZE = 32;
 const MAX_SET_DEPTH = 32;
 
@@ -579,7 +594,7 @@ export async function verify(evidence, policy, now = Math.floor(Date.now() / 100
   need(value instanceof Map, 'evidence: not an object');
   need(value.get('format') === FORMAT, `evidence: not ${FORMAT}`);
   const kind = value.get('kind');
-  need(Object.hasOwn(KINDS, kind), `this program does not check the kind ${kind}`);
+  need(Object.hasOwn(KINDS, kind), `this program does not check the kind ${said(String(kind))}`);
   const content = new Map(value);
   content.delete('format');
   content.delete('kind');
@@ -603,7 +618,7 @@ async function logged(policy, value, kind, what) {
   const { index, entry, proof } = take(value, LOGGED, what);
   const event = take(parseCanonical(entry, `${what}.entry`), EVENT, `${what}.entry`);
   const right = event.index === index && event.kind === kind && event.v === 1;
-  need(right, `${what}: the entry is event ${event.index}, ${event.kind}`, Untrue);
+  need(right, `${what}: the entry is event ${event.index}, ${said(event.kind)}`, Untrue);
   const leaf = await leafHash(utf8(entry));
   return { index, leaf, body: event.body, at: await inLog(policy, proof, index, leaf, what) };
 }
@@ -620,7 +635,7 @@ function oneView(...entries) {
 async function vrfKey(policy, value) {
   const key = await logged(policy, value, 'key.introduced', 'key');
   const { use } = take(key.body, { use: 'text' }, 'key.body', { open: true });
-  need(use === 'vrf', `the key was introduced for ${use}, not for vrf`, Untrue);
+  need(use === 'vrf', `the key was introduced for ${said(use)}, not for vrf`, Untrue);
   const lost = key.body.has('lost') ? { lost: 'flag' } : {};
   const body = take(key.body, { use: 'text', key: 'text', ...lost }, 'key.body');
   return { ...key, bytes: sizedHex(body.key, 32, 'key.body.key') };
@@ -702,9 +717,9 @@ async function member(content, policy) {
   const isIn = await checkSet(found, name, body.members, body.depth, root);
   return {
     says:
-      `Account ${found.account} is ${isIn ? '' : 'not '}among the ${body.members} members` +
-      ` of release ${body.release}.`,
-    details: [`The release was opened for ${asked.purpose}, to ${asked.recipient}.`],
+      `Account ${said(found.account)} is ${isIn ? '' : 'not '}among the ${body.members} members` +
+      ` of release ${said(body.release)}.`,
+    details: [`The release was opened for ${said(asked.purpose)}, to ${said(asked.recipient)}.`],
     limits: [
       "That no row of hers was filed in it under another account's name or under none.",
     ],
@@ -729,7 +744,7 @@ async function grants(content, policy) {
   const upto = `recorded up to event ${body.upto}`;
   const none = found.k === 0 ? 'no grant' : `no grant numbered ${found.k} (they count from 0)`;
   return {
-    says: `Account ${found.account} has ${isIn ? `a grant numbered ${found.k}` : none} ${upto}.`,
+    says: `Account ${said(found.account)} has ${isIn ? `a grant numbered ${found.k}` : none} ${upto}.`,
     details: [],
     limits: ['What was recorded later.', 'That grants were numbered as the platform says.'],
     seen: sealed.at,
@@ -742,7 +757,7 @@ async function receipt(content, policy) {
   };
   const found = take(content, shape, 'receipt');
   const event = take(parseCanonical(found.event, 'event'), EVENT, 'event');
-  const act = event.kind === 'choice.made' && event.v === 1 && ACTS[event.body.get('act')];
+  const act = event.kind === 'choice.made' && event.v === 1 && ACTS.get(event.body.get('act'));
   const subject = event.body.get('subject');
   const known = act && typeof subject === 'string' && Array.isArray(event.body.get('lines'));
   need(known, 'the event is not a choice that is known here');
@@ -750,14 +765,14 @@ async function receipt(content, policy) {
   need(found.signed !== null || found.proof !== null, 'nobody signed this receipt', Untrue);
   const label = utf8('letterlock/commitment/v1\0');
   const commitment = hex(await sha256(label, salt, utf8(found.event)));
-  const says = [`Account ${subject} ${act} (event ${event.index})`];
+  const shown = [];
   const limits = ['That the choice was heeded, or that none came after it.'];
   let seen = null;
   let origin;
   if (found.signed !== null) {
     const sum = hex(await sha256(utf8(canonical(found.receipt))));
     origin = await promised(policy, found.signed, [String(event.index), commitment, sum]);
-    says.push(`as the log ${origin} signed`);
+    shown.push(`signed by the log ${origin}`);
   } else {
     limits.push("The receipt's own words, which nobody signed: only the event is proved.");
   }
@@ -765,7 +780,7 @@ async function receipt(content, policy) {
     const leaf = await leafHash(utf8(`{"commitment":"${commitment}"}`));
     const at = await inLog(policy, found.proof, event.index, leaf, 'receipt');
     need(!origin || origin === at.origin, 'signed by one log, proved in another', Untrue);
-    says.push(`as entry ${event.index} of the log ${at.origin} shows`);
+    shown.push(`shown to be in the log ${at.origin}`);
     origin = at.origin;
     seen = at;
   } else {
@@ -773,7 +788,13 @@ async function receipt(content, policy) {
   }
   about(found.receipt, origin, event.index, commitment, subject);
   const details = event.body.get('lines').map(lineInWords);
-  return { says: `${says.join(', ')}.`, details, limits, seen };
+  const says = `Account ${said(subject)} ${act} (event ${event.index}): ${shown.join(', ')}.`;
+  return { says, details, limits, seen };
+}
+
+function inWords(value) {
+  if (Array.isArray(value)) return value.map(inWords).join(' and ');
+  return said(typeof value === 'string' ? value : canonical(value));
 }
 
 /** One line of a choice, as it stands in the event; what it does not name it leaves open. */
@@ -783,11 +804,13 @@ function lineInWords(line) {
   const [data, purpose, recipient] = ['data_class', 'purpose', 'recipient'].map((key) => {
     const value = rest.get(key);
     rest.delete(key);
-    return value === undefined || value === '*' ? undefined : value;
+    if (value === undefined || value === '*') return undefined;
+    return inWords(value);
   });
   const more = [...rest].map(([key, value]) => {
     const moment = key === 'expires' && new Date(value / 1000);
-    return `, ${key}: ${moment && !Number.isNaN(moment.getTime()) ? moment.toISOString() : canonical(value)}`;
+    const time = moment && !Number.isNaN(moment.getTime()) && moment.toISOString();
+    return `, ${said(key)}: ${time || inWords(value)}`;
   });
   const named = `${data ?? 'everything'}, for ${purpose ?? 'any purpose'}`;
   return `${named}, to ${recipient ?? 'anybody'}${more.join('')}`;
@@ -821,3 +844,8 @@ async function promised(policy, source, lines) {
   need(known, 'the receipt is not signed by a listed Ed25519 key of the log', Untrue);
   return origin;
 }
+
+/** For tests/verifiers/vectors.mjs alone. */
+export const parts = {
+  included, leafHash, parseCheckpoint, parseKey, parseNote, parseProof, signedBy, trusted,
+};

@@ -28,8 +28,11 @@ def status(*, workspace: Workspace = HERE, now: Now = None, as_json: Json = Fals
     show.OUT.print(f"  {found.recorded:,} events are recorded, {found.integrated:,} of them signed")
     if found.published is None:
         show.OUT.print("  nothing is published yet: letterlock log checkpoint")
+    elif found.trusted is None:
+        show.OUT.print(f"  {found.published.size:,} entries are published", markup=False)
+        show.OUT.print(f"  log.policy does not accept that: {found.why}", markup=False)
     else:
-        _seen(found.published)
+        _seen(found.trusted)
 
 
 @app.command()
@@ -106,4 +109,8 @@ def serve_log(
     workspace: Workspace = HERE,
 ) -> None:
     """Serve the log's files until Ctrl-C; any other web server may do the same with log/."""
-    serve(gate_of(workspace).folder / "log", host, port)
+
+    def ready(url: str) -> None:
+        show.ERR.print(f"the log is at {url}, until Ctrl-C", markup=False, highlight=False)
+
+    serve(gate_of(workspace).folder / "log", host, port, ready)

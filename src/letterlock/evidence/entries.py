@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from letterlock.domain import Time, canonical, sha256
-from letterlock.errors import InputError
+from letterlock.errors import InputError, LedgerError
 from letterlock.evidence import strict
 from letterlock.ledger import PERSONAL, Body, Event, check_version
 
@@ -97,10 +97,15 @@ def entry_of(event: Event, commitment: bytes) -> Written:
 def entries_of(rows: Iterable[tuple[int, bytes | None, bytes]]) -> Iterator[Written]:
     """Yield the entry of each (index, canonical bytes or None, commitment).
 
-    None is an event about a person. As `SqliteStore.entries` yields them.
+    None is an event about a person. As `SqliteStore.entries` yields them. Raises LedgerError for
+    bytes that no event has.
     """
-    for _, content, commitment in rows:
-        yield _written(content, commitment)
+    for index, content, commitment in rows:
+        try:
+            written = _written(content, commitment)
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            raise LedgerError(f"event {index} was altered in the ledger: {error}") from error
+        yield written
 
 
 def committed(commitment: bytes) -> bytes:

@@ -22,6 +22,7 @@ OWN_TIMES: Final = (
 OUTSIDE: Final = "What was used, copied or trained on past the gate: no release tells of that."
 
 _PLAIN: Final = re.compile(r"[\w.*@+:/-]+")
+_FEW: Final = 3
 _SECOND: Final = 1_000_000
 
 
@@ -106,12 +107,17 @@ def finding(
     bounds = tuple(
         f"The log of {each.checkpoint.size:,} entries was there by {when(each.seen_by)}: "
         "its witnesses had all seen it by then."
-        for each in vouched
+        for each in ends(vouched)
         if each.seen_by is not None
     )
     return Finding(
         kind, tuple(proved), vouched, (*bounds, OWN_TIMES), (*not_proved, *alone), tuple(signed)
     )
+
+
+def ends(vouched: tuple[Vouched, ...]) -> tuple[Vouched, ...]:
+    """Return the first and the last of many checkpoints: those between say no more on a page."""
+    return vouched if len(vouched) <= _FEW else (vouched[0], vouched[-1])
 
 
 def one_each(trusted: Iterable[Trusted]) -> tuple[Vouched, ...]:

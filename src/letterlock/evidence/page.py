@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from letterlock.evidence.finding import Finding, Vouched, when
+from letterlock.evidence.finding import Finding, Vouched, ends, when
 from letterlock.record.checkpoint import Seen
 from letterlock.record.note import Kind, Verifier
 
@@ -50,8 +50,11 @@ def as_json(finding: Finding) -> str:
 def _signatures(finding: Finding) -> Iterator[str]:
     for key in finding.signed:
         yield f"{key.name} signed this itself, with {_key(key)}."
-    for vouched in finding.vouched:
+    shown = ends(finding.vouched)
+    for vouched in shown:
         yield from _of(vouched)
+    if between := len(finding.vouched) - len(shown):
+        yield f"The policy accepts the {between:,} checkpoints between these, too."
 
 
 def _of(vouched: Vouched) -> Iterator[str]:

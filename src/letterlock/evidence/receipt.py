@@ -319,12 +319,23 @@ def told(event: Event, origin: str, *, logged: bool, signed: bool) -> tuple[str,
     ]
     if len(lines) > _SHOWN:
         sentences.append(f"  and {len(lines) - _SHOWN:,} lines more, which stand in the file.")
+    sentences += _shown(body.get("evidence", {}))
     sentences.append(f"That was recorded on {text_of(event.time)}.")
     if signed:
         sentences.append(f"The key of {origin} promised to hold it as entry {event.index:,}.")
     if logged:
         sentences.append(f"The log {origin} holds it as entry {event.index:,}.")
     return tuple(sentences)
+
+
+def _shown(evidence: Mapping[str, Any]) -> Iterator[str]:
+    """Tell how the choice was made, and which text was shown."""
+    keys = (("channel", "by"), ("setting", "through the setting"), ("language", "in"))
+    how = ", ".join(f"{said} {word(evidence[key])}" for key, said in keys if key in evidence)
+    if how:
+        yield f"That was done {how}."
+    if "text" in evidence:
+        yield f"The text shown has the SHA-256 {word(evidence['text'])}."
 
 
 def _line(line: Line) -> str:

@@ -330,6 +330,6 @@ def told(origin: str, claim: Claim, held: Held) -> tuple[str, ...]:
     return (
         f"No release for {purpose}, to {whom}, held a row of {what}: none that was sealed {when}.",
         f"{origin} signed that on {text_of(claim.made)}, of its first {claim.size:,} entries.",
-        f"All {held.entries:,} entries of the log were read: {held.releases:,} seals of releases.",
-        f"It is about {held.asked:,} of these, whose manifests were read.",
+        f"All {held.entries:,} entries of the log were read; releases sealed: {held.releases:,}.",
+        f"It is about {held.asked:,} of them; the manifest of each was read.",
     )

@@ -7,13 +7,11 @@ What the checks are: docs/spec/evidence.md §3; what a reader may conclude: docs
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
 
-from letterlock.domain import sha256, text_of
-from letterlock.errors import InputError, ProofError, SignatureError, UsageError
+from letterlock.domain import sha256
+from letterlock.errors import ProofError, SignatureError, UsageError
 from letterlock.evidence import entries, receipt, statement, strict
 from letterlock.evidence.bundle import (
     Evidence,
@@ -25,32 +23,13 @@ from letterlock.evidence.bundle import (
     Release,
     Statement,
 )
-from letterlock.evidence.entries import Public
+from letterlock.evidence.checked import Checked
 from letterlock.evidence.finding import OUTSIDE, Finding, compare, finding, word
+from letterlock.evidence.members import SECOND_SEAL, grants, member, sealed_release, told
 from letterlock.ledger import commitment
-from letterlock.record import memberset, merkle, note, prooffile, vrf
-from letterlock.record.merkle import Hash
-from letterlock.record.note import Kind, Verifier
-from letterlock.record.quorum import Policy, Trusted
-
-_HASH: Final = re.compile("[0-9a-f]{64}")
-_SEALED: Final = {
-    "release": str, "manifest": str, "checked": int,
-    "opened": int, "key": int, "members": int, "depth": int, "root": str,
-}  # fmt: skip
-_OPENED: Final = {
-    "purpose": str, "recipient": str, "as_of": int, "upto": int,
-    "sources": list, "shards": int, "release": str,
-}  # fmt: skip
-_GRANTS: Final = {"upto": int, "key": int, "count": int, "depth": int, "root": str}
-
-_ACCOUNT: Final = "That this account is hers, or her only one: whoever hands the file over says so."
-_FILED: Final = (
-    "That no row of hers is in it under somebody else's pseudonym or under none: a recipient who "
-    "recomputes the files, an auditor and planted accounts look for that."
-)
-_SECOND_SEAL: Final = "That the release was sealed only once: whoever reads the whole log sees it."
-_OTHERS: Final = "Anything about another release."
+from letterlock.record import memberset, merkle, note
+from letterlock.record.note import Verifier
+from letterlock.record.quorum import Policy
 
 
 @dataclass(frozen=True)
@@ -89,14 +68,14 @@ def verify(
     Raises InputError, SignatureError or ProofError; UsageError if a release or a statement comes
     without the files that it is about.
     """
-    checked = _Checked(policy, now)
+    checked = Checked(policy, now)
     match evidence:
         case Receipt():
             return _receipt(checked, evidence)
         case Member():
-            return _member(checked, evidence)
+            return member(checked, evidence)
         case Grants():
-            return _grants(checked, evidence)
+            return grants(checked, evidence)
         case History():
             return _history(checked, evidence)
         case Release() if release is not None:
@@ -109,189 +88,12 @@ def verify(
             raise UsageError("a statement is checked against the whole log: name its folder")
 
 
-class _Checked:
-    """What of one file was checked so far: all its proofs have to lead to one checkpoint."""
-
-    def __init__(self, policy: Policy, now: int | None) -> None:
-        self.policy, self.now = policy, now
-        self.trusted: list[Trusted] = []
-
-    @property
-    def origin(self) -> str:
-        return self.trusted[0].checkpoint.origin
-
-    def entry(self, logged: Logged, what: str) -> None:
-        """Check that an entry is in the log, at the index that is given for it."""
-        proof = prooffile.parse(logged.proof)
-        if proof.index != logged.index:
-            raise ProofError(f"{what}: the proof is of entry {proof.index}, not of {logged.index}")
-        leaf = merkle.leaf_hash(logged.entry)
-        self.trusted.append(proof.check(leaf, self.policy, now=self.now))
-        first, last = self.trusted[0].checkpoint, self.trusted[-1].checkpoint
-        if first.origin != last.origin:
-            raise ProofError(f"{what}: this entry is of another log, {last.origin}")
-        compare((first, last))
-        if first != last:
-            raise ProofError(f"{what}: its proof leads to another checkpoint than the others")
-
-    def event(self, logged: Logged, kind: str, shape: strict.Shape, *also: str) -> Public:
-        """Check that an entry is in the log, and is an event of `kind` whose body has `shape`."""
-        self.entry(logged, kind)
-        found = entries.read(logged.entry)
-        if not isinstance(found, Public) or found.kind != kind:
-            raise ProofError(f"entry {logged.index} is no {kind}")
-        if found.index != logged.index:
-            raise ProofError(f"entry {logged.index} says that it is entry {found.index}")
-        more = {key: bool for key in also if key in found.body}
-        strict.shaped(found.body, {**shape, **more}, f"{kind}, entry {logged.index}")
-        return found
-
-    def key(self, logged: Logged) -> bytes:
-        """Return the public key of pseudonyms that an entry introduces."""
-        body = self.event(logged, "key.introduced", {"use": str, "key": str}, "lost").body
-        if body["use"] != "vrf":
-            raise ProofError(f"entry {logged.index} introduces a key for {body['use']}")
-        return strict.from_hex(body["key"], vrf.SECRET_SIZE, "key.introduced: key")
-
-    def log_keys(self) -> list[Verifier]:
-        """Return the log's keys that may sign a text which is no checkpoint."""
-        keys = [each.verifier for each in self.policy.logs]
-        return [key for key in keys if key.kind is Kind.ED25519]
-
-
-# ── who is in a release, and what was granted ───────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class _Set:
-    """A set of names, as an entry of the log seals it."""
-
-    root: Hash
-    depth: int
-    count: int
-
-    @staticmethod
-    def of(body: Mapping[str, Any], count: int, what: str) -> _Set:
-        root = strict.from_hex(body["root"], merkle.HASH_SIZE, f"{what}: root")
-        if body["depth"] != memberset.depth_of(count):
-            raise ProofError(f"{what}: {count} names do not make {body['depth']} bits of buckets")
-        return _Set(root, body["depth"], count)
-
-    def check(self, name: bytes, e: Member | Grants) -> None:
-        """Check that the name is there or not, as claimed."""
-        found = memberset.verify(self.root, self.depth, name, e.bucket, e.path)
-        if found != e.present:
-            raise ProofError(f"the claim is wrong: the name is {'' if found else 'not '}there")
-
-
-@dataclass(frozen=True)
-class _Sealed:
-    """A release as the log has it: its opening, its seal, and the members that this names."""
-
-    opened: Public
-    sealed: Public
-    members: _Set
-    leaf: Hash
-
-
-def _sealed(checked: _Checked, e: Member | Release) -> _Sealed:
-    """Check the opening and the seal of a release, and that they belong together."""
-    opened = checked.event(e.opened, "release.opened", _OPENED)
-    sealed = checked.event(e.sealed, "release.sealed", _SEALED)
-    body = sealed.body
-    if not _HASH.fullmatch(body["manifest"]):
-        raise InputError("release.sealed: manifest is no SHA-256")
-    if body["opened"] != opened.index or body["release"] != opened.body["release"]:
-        raise ProofError(f"entry {sealed.index} seals another opening than entry {opened.index}")
-    if body["key"] != e.key.index:
-        raise ProofError(f"entry {sealed.index} names another key than entry {e.key.index}")
-    if not e.key.index < opened.index < sealed.index:
-        raise ProofError("a key comes before the opening that uses it, and that before its seal")
-    members = _Set.of(body, body["members"], "release.sealed")
-    return _Sealed(opened, sealed, members, merkle.leaf_hash(e.opened.entry))
-
-
-def _token(checked: _Checked, public: bytes, account: str, proof: bytes) -> bytes:
-    """Return an account's token, which nobody could choose."""
-    output = vrf.verify(public, memberset.alpha(checked.origin, account), proof)
-    return output[: vrf.TOKEN_SIZE]
-
-
-def _member(checked: _Checked, e: Member) -> Finding:
-    public = checked.key(e.key)
-    found = _sealed(checked, e)
-    token = _token(checked, public, e.account, e.vrf)
-    scope = memberset.scope(checked.origin, found.opened.index, found.leaf)
-    found.members.check(memberset.pseudonym(scope, token), e)
-    here = "is among" if e.present else "is not among"
-    return finding(
-        "member",
-        (
-            (
-                f"Account {word(e.account)} {here} the {found.members.count:,} people whose rows are in "
-                f"release {word(found.opened.body['release'])}."
-            ),
-            *_told(found),
-            f"With the key of entry {e.key.index:,} it can have no other pseudonym there.",
-        ),
-        checked.trusted,
-        (_FILED, _ACCOUNT, _SECOND_SEAL, _OTHERS, OUTSIDE),
-    )
-
-
-def _told(found: _Sealed) -> tuple[str, ...]:
-    """Tell what the log says of a release."""
-    opened, sealed = found.opened, found.sealed
-    return (
-        (
-            f"That release was opened as entry {opened.index:,} on {text_of(opened.time)}, for "
-            f"{word(opened.body['purpose'])}, to {word(opened.body['recipient'])}, as of "
-            f"{text_of(opened.body['as_of'])}."
-        ),
-        (
-            f"It was sealed as entry {sealed.index:,} on {text_of(sealed.time)}, with the manifest "
-            f"{sealed.body['manifest']}."
-        ),
-    )
-
-
-def _grants(checked: _Checked, e: Grants) -> Finding:
-    public = checked.key(e.key)
-    sealed = checked.event(e.sealed, "grants.sealed", _GRANTS)
-    body = sealed.body
-    if body["key"] != e.key.index or not e.key.index < sealed.index:
-        raise ProofError(f"entry {sealed.index} names another key than entry {e.key.index}")
-    if not body["upto"] < sealed.index:
-        raise ProofError(f"entry {sealed.index} cannot speak of what comes after it")
-    tags = _Set.of(body, body["count"], "grants.sealed")
-    token = _token(checked, public, e.account, e.vrf)
-    tags.check(memberset.tag(token, e.number), e)
-    which = f"grant number {e.number + 1:,}" if e.present or e.number else "grant at all"
-    there = which.capitalize() if e.present else f"No {which}"
-    return finding(
-        "grants",
-        (
-            f"{there} of account {word(e.account)} was recorded up to event {body['upto']:,}.",
-            f"The log holds the marks of all {tags.count:,} grants up to there.",
-            f"It says so as entry {sealed.index:,} on {text_of(sealed.time)}.",
-        ),
-        checked.trusted,
-        (
-            "That the platform never used anything without a grant.",
-            "That it numbered grants as it says, from 0 and in recorded order, and left none out.",
-            "Anything about choices that were recorded after that event.",
-            _ACCOUNT,
-            OUTSIDE,
-        ),
-    )
-
-
 # ── releases, histories, statements ─────────────────────────────────────────────────────────
 
 
-def _release(checked: _Checked, e: Release, files: ReleaseFiles) -> Finding:
+def _release(checked: Checked, e: Release, files: ReleaseFiles) -> Finding:
     checked.key(e.key)
-    found = _sealed(checked, e)
+    found = sealed_release(checked, e)
     name, body = found.opened.body["release"], found.sealed.body
     if e.release != name:
         raise ProofError(f"the entries are of release {name}, not of {e.release}")
@@ -320,20 +122,20 @@ def _release(checked: _Checked, e: Release, files: ReleaseFiles) -> Finding:
         "release",
         (
             f"These are the files of release {word(name)}: the hash of its manifest is in the log.",
-            *_told(found),
+            *told(found),
             f"The {names.count:,} people in its files are those whose proofs the log bears out.",
         ),
         checked.trusted,
         (
             "That its rows are of these people and nobody else: files cannot say whose a row is.",
             "That everybody in it agreed: the log holds what they said, as commitments.",
-            _SECOND_SEAL,
+            SECOND_SEAL,
             OUTSIDE,
         ),
     )
 
 
-def _history(checked: _Checked, e: History) -> Finding:
+def _history(checked: Checked, e: History) -> Finding:
     trusted = [checked.policy.check(each, now=checked.now) for each in e.checkpoints]
     found = [each.checkpoint for each in trusted]
     if len({each.origin for each in found}) > 1:
@@ -347,10 +149,8 @@ def _history(checked: _Checked, e: History) -> Finding:
     return finding(
         "history",
         (
-            (
-                f"The log {first.origin} had {first.size:,} entries and then {last.size:,}, and in "
-                f"{len(found):,} steps only added to what was there."
-            ),
+            f"The log {first.origin} had {first.size:,} entries, and at last {last.size:,}.",
+            f"Each of these {len(found):,} checkpoints only adds to the one before it.",
         ),
         trusted,
         (
@@ -360,7 +160,7 @@ def _history(checked: _Checked, e: History) -> Finding:
     )
 
 
-def _statement(checked: _Checked, e: Statement, log: LogFiles) -> Finding:
+def _statement(checked: Checked, e: Statement, log: LogFiles) -> Finding:
     signed = note.parse(e.note)
     keys = note.signers_of(signed, checked.log_keys())
     origin, claim = statement.read(signed.text)
@@ -378,7 +178,7 @@ def _statement(checked: _Checked, e: Statement, log: LogFiles) -> Finding:
 # ── receipts ────────────────────────────────────────────────────────────────────────────────
 
 
-def _receipt(checked: _Checked, e: Receipt) -> Finding:
+def _receipt(checked: Checked, e: Receipt) -> Finding:
     event = receipt.read_event(e.event)
     committed = commitment(e.salt, e.event)
     keys: tuple[Verifier, ...] = ()

@@ -112,6 +112,11 @@ _ELSEWHERE: Final = (
         "the ledger keeps her account id, to refuse whatever names her, and the names of regions "
         "and contracts without saying whose they were",
     ),
+    Place(
+        "grants",
+        "left",
+        "grants/ keeps marks of grants as they were sealed; whose, only a VRF key can tell",
+    ),
     Place("index", "left", "index/ still says in which rows she is, until their source is gone"),
     Place("sources", "unsupported", "the platform's own tables and mail: erase there"),
     Place("releases", "unsupported", "what was released, here and with recipients, is not changed"),

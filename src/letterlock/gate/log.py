@@ -7,12 +7,14 @@ may serve; `sequencer/` beside it is the writer's own. Who is asked to witness s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 from letterlock.domain import sha256
-from letterlock.errors import LogError
+from letterlock.errors import InputError, LogError, SignatureError
+from letterlock.evidence import verify
 from letterlock.evidence.bundle import History, Logged, encode
 from letterlock.evidence.entries import entries_of
 from letterlock.gate.keys import Keys
@@ -22,6 +24,7 @@ from letterlock.record import merkle, quorum, tlog
 from letterlock.record import note as notes
 from letterlock.record.checkpoint import Checkpoint
 from letterlock.record.merkle import Hash
+from letterlock.record.note import Note
 from letterlock.record.prooffile import ProofFile
 from letterlock.record.quorum import Policy, Trusted
 from letterlock.record.tlog import CHECKPOINT, Log, Reader
@@ -44,22 +47,28 @@ Ask: TypeAlias = Callable[..., Gathered]
 
 @dataclass(frozen=True)
 class Status:
-    """How far the log is, in entries; `published` is what everybody can read, None: nothing."""
+    """How far the log is, in entries; `published` is what everybody can read, None: nothing.
+
+    `trusted` is the same by log.policy; None if that does not accept it, and `why` it does not.
+    """
 
     origin: str
     recorded: int
     integrated: int
-    published: Trusted | None
+    published: Checkpoint | None
+    trusted: Trusted | None = None
+    why: str = ""
 
     def record(self) -> dict[str, Any]:
         """Return it as JSON."""
-        seen = self.published
+        shown, seen = self.published, self.trusted
         return {
             "origin": self.origin,
             "recorded": self.recorded,
             "integrated": self.integrated,
-            "published": seen.checkpoint.size if seen else 0,
-            "root": seen.checkpoint.root.hex() if seen else None,
+            "published": shown.size if shown else 0,
+            "root": shown.root.hex() if shown else None,
+            "accepted": seen is not None,
             "witnesses": [name for name, _ in seen.witnesses] if seen else [],
         }
 
@@ -90,13 +99,23 @@ class PublicLog(Keys):
             # Witnesses keep real time, whatever the clock of a simulated workspace says.
             now = max(self._seconds(), wall_clock() // _SECOND)
             gathered = ask(
-                notes.parse(log.committed or b""), policy, log.consistency,
-                old=public.size if public else 0, now=now,
+                self._seen_so_far(notes.parse(log.committed or b""), policy), policy,
+                log.consistency, old=public.size if public else 0, now=now,
             )  # fmt: skip
             note = gathered.note.encode()
-            trusted = policy.check(note, now=now)
+            trusted = _accepted(policy, note, now, gathered.missed)
             log.publish(note)
         return Published(trusted, gathered.missed)
+
+    def _seen_so_far(self, committed: Note, policy: Policy) -> Note:
+        """Return the committed note; if it is public already, with whoever has cosigned it."""
+        with suppress(LogError, InputError, SignatureError):
+            public = notes.parse(self._note())
+            if public.text == committed.text:
+                keys = [log.verifier for log in policy.logs]
+                checkpoints.opened(public, keys + [each.verifier for each in policy.witnesses])
+                return public
+        return committed
 
     def _integrate(self, log: Log, tiles: FolderTiles, progress: Progress) -> None:
         end = self.store.head().index + 1
@@ -127,41 +146,77 @@ class PublicLog(Keys):
     def log_status(self) -> Status:
         """Say how far the log is."""
         folders = self._folders()
-        committed, public = folders.committed(), folders.read(CHECKPOINT)
+        committed, note = folders.committed(), folders.read(CHECKPOINT)
+        recorded = self.store.head().index + 1
         integrated = 0 if committed is None else self._opened(committed).size
-        trusted = None if public is None else self.trust().check(public)
-        return Status(self.origin, self.store.head().index + 1, integrated, trusted)
+        if note is None:
+            return Status(self.origin, recorded, integrated, None)
+        public = self._opened(note)
+        try:
+            trusted = self.trust().check(note)
+        except SignatureError as error:
+            return Status(self.origin, recorded, integrated, public, why=str(error))
+        return Status(self.origin, recorded, integrated, public, trusted)
 
     def check_log(self, progress: Progress = silent) -> Checkpoint:
         """Check every file of the log, and each entry against the ledger's event.
 
         What is signed may be ahead of what is published: both are checked. Returns what is
-        published. Raises LogError, which names the first bad file and byte, or the event.
+        published. Raises LogError, which names the first bad file and byte, or the event;
+        SignatureError for a checkpoint that the log did not sign.
         """
-        folders, public = self._folders(), self.public_log().checkpoint
+        folders, public = self._folders(), self.public_log()
         signed = self._opened(folders.committed() or self._note())
 
         def told(done: int) -> None:
             progress("checking files", done, signed.size)
 
+        if folders.staged():
+            tlog.fsck(folders.read, public.checkpoint, told)
+            raise LogError(
+                "what is published holds, but going on with it was interrupted: letterlock log "
+                "checkpoint finishes it"
+            )
         tlog.fsck(folders.read, signed, told, folders.paths())
+        public.entry(public.size - 1)  # by files of its own, if more is signed
         reader = Reader(folders.read, signed)
-        if public.size > signed.size or merkle.root(public.size, reader.node) != public.root:
-            raise LogError(f"{CHECKPOINT}: of another log than was signed last")
+        self._check_checkpoints(folders, reader)
         self._check_events(reader, progress)
-        return public
+        return public.checkpoint
+
+    def _check_checkpoints(self, folders: LogFolders, reader: Reader) -> None:
+        """Check that each checkpoint ever published is of this one log."""
+        verifiers = self.log_verifiers()
+        for size in (None, *folders.published()):
+            path = CHECKPOINT if size is None else f"checkpoints/{size}"
+            found = checkpoints.opened(notes.parse(folders.read(path) or b""), verifiers)[0]
+            if size not in {None, found.size} or found.size > reader.size:
+                raise LogError(f"{path}: a checkpoint of {found.size} entries")
+            if found.root != merkle.root(found.size, reader.node):
+                raise LogError(f"{path}: the log's first {found.size} entries have another root")
 
     def _check_events(self, reader: Reader, progress: Progress) -> None:
+        """Check the entries, and what stands beside the log, against the ledger."""
         size = reader.size
         written = entries_of(self.store.entries(0, upto=size - 1))
         both = zip(reader.entries(0, size), written, strict=True)
         for index, (entry, event) in enumerate(both):
             if entry != event.entry:
                 raise LogError(f"entry {index} of the log is not event {index} of the ledger")
-            if event.blob is not None and self.blob(sha256(event.blob)) != event.blob:
-                raise LogError(f"blobs/{sha256(event.blob)}: not event {index}, or missing")
+            if event.blob is not None:
+                self._check_blob(sha256(event.blob), f"event {index}")
             if index % _BATCH == 0:
                 progress("checking events", index, size)
+        for each in self.store.events(upto=size - 1):
+            if each.kind == "release.sealed" and each.body is not None:
+                self._check_blob(each.body["manifest"], f"what event {each.index} seals")
+
+    def _check_blob(self, digest: str, what: str) -> None:
+        found = self.blob(digest)
+        if found is None:
+            raise LogError(f"blobs/{digest}: missing, it is {what}")
+        if sha256(found) != digest:
+            raise LogError(f"blobs/{digest}: another text than {what}")
 
     def public_log(self) -> Reader:
         """Return a reader of what is published. Raises LogError if nothing is."""
@@ -192,14 +247,33 @@ class PublicLog(Keys):
         return [Logged(n, reader.entry(n), _proof_file(reader, note, n)) for n in indexes]
 
     def prove_history(self) -> bytes:
-        """Return evidence that each published checkpoint continues the one before it."""
-        folders, reader = self._folders(), self.public_log()
-        sizes = [size for size in folders.published() if 0 < size <= reader.size]
-        notes = [folders.read(f"checkpoints/{size}") or b"" for size in sizes]
+        """Return evidence that each published checkpoint continues the one before it.
+
+        Of those that log.policy accepts: others were published when it asked for less.
+        Raises LogError, SignatureError, ProofError.
+        """
+        folders, reader, policy = self._folders(), self.public_log(), self.trust()
+        found: dict[int, bytes] = {}
+        for size in folders.published():
+            note = folders.read(f"checkpoints/{size}") or b""
+            with suppress(SignatureError):
+                found |= {policy.check(note).checkpoint.size: note}
+        if not found:
+            policy.check(self._note())  # says why not
         proofs = [
-            tuple(merkle.consistency_proof(old, new, reader.node)) for old, new in pairwise(sizes)
+            tuple(merkle.consistency_proof(old, new, reader.node)) for old, new in pairwise(found)
         ]
-        return encode(History(tuple(notes), tuple(proofs)))
+        history = History(tuple(found.values()), tuple(proofs))
+        verify.verify(history, policy)
+        return encode(history)
+
+
+def _accepted(policy: Policy, note: bytes, now: int, missed: Mapping[str, str]) -> Trusted:
+    try:
+        return policy.check(note, now=now)
+    except SignatureError as error:
+        why = "".join(f"; {address}: {reason}" for address, reason in missed.items())
+        raise SignatureError(f"nothing was published: {error}{why}") from error
 
 
 def _proof_file(reader: Reader, note: bytes, index: int) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -33,9 +33,11 @@ _FIXED: Final = re.compile(f"tile/{_LEVEL}/{_WHOLE}{_PART}|blobs/[0-9a-f]{{64}}"
 _CHUNK: Final = 1 << 16
 
 
-def serve(folder: Path, host: str, port: int) -> None:
-    """Serve a log's folder until Ctrl-C. Raises UsageError if the port cannot be had."""
-    serving.serve(app(folder), serving.listen(host, port))
+def serve(folder: Path, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Serve a log until Ctrl-C; `ready` is told its URL. Raises UsageError for the port."""
+    taken = serving.listen(host, port)
+    ready(serving.url_of(taken))
+    serving.serve(app(folder), taken)
 
 
 def app(folder: Path) -> Starlette:
