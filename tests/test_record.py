@@ -115,7 +115,9 @@ def bare(plain, tmp_path):
 
 def more(gate: Gate, count: int = 1, size: int = 0) -> int:
     """Record events about everyone; returns the ledger's new head."""
-    drafts = [Draft("statement.published", {"claim": {"n": n, "x": "x" * size}}) for n in range(count)]
+    drafts = [
+        Draft("statement.published", {"claim": {"n": n, "x": "x" * size}}) for n in range(count)
+    ]
     return gate.record(drafts)
 
 
@@ -154,8 +156,11 @@ def test_every_event_is_an_entry(gate):
     assert status.recorded == status.integrated == status.published.size
     assert status.record()["accepted"]
     reader = gate.public_log()
-    committed = [b'{"commitment":"%b"}' % c.hex().encode() for c in gate.store.commitments(0, 200)] \
-        if hasattr(gate.store, "commitments") else None
+    committed = (
+        [b'{"commitment":"%b"}' % c.hex().encode() for c in gate.store.commitments(0, 200)]
+        if hasattr(gate.store, "commitments")
+        else None
+    )
     for event in gate.store.events(upto=gate.store.head().index):
         entry = reader.entry(event.index)
         if event.kind == "operator.registered":

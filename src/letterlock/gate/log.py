@@ -220,7 +220,10 @@ class PublicLog(Keys):
 
     def public_log(self) -> Reader:
         """Return a reader of what is published. Raises LogError if nothing is."""
-        return Reader(self._folders().read, self._opened(self._note()))
+        return self._reader(self._note())
+
+    def _reader(self, note: bytes) -> Reader:
+        return Reader(self._folders().read, self._opened(note))
 
     def blob(self, digest: str) -> bytes | None:
         """Return what stands beside the log under a SHA-256, None if nothing does."""
@@ -239,11 +242,13 @@ class PublicLog(Keys):
 
     def prove_entry(self, index: int) -> bytes:
         """Return the proof file of an entry (C2SP tlog-proof). Raises LogError, ProofError."""
-        return _proof_file(self.public_log(), self._note(), index)
+        note = self._note()
+        return _proof_file(self._reader(note), note, index)
 
     def logged(self, *indexes: int) -> list[Logged]:
         """Return entries with their proofs, all under one checkpoint. Raises LogError."""
-        reader, note = self.public_log(), self._note()
+        note = self._note()
+        reader = self._reader(note)
         return [Logged(n, reader.entry(n), _proof_file(reader, note, n)) for n in indexes]
 
     def prove_history(self) -> bytes:

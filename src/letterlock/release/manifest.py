@@ -161,7 +161,7 @@ def content(folder: Path) -> bytes:
     except FileNotFoundError as error:
         raise VerificationError(f"{folder}: no release here ({path} is missing)") from error
     except OSError as error:
-        raise VerificationError(f"{path}: cannot be read: {error.strerror}") from error
+        raise VerificationError(f"{path}: not a manifest: {error.strerror}") from error
 
 
 def read(folder: Path) -> dict[str, Any]:
