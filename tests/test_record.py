@@ -547,3 +547,71 @@ def test_rotated_keys_sign_from_the_next_checkpoint_on(bare):
     bare.rotate("log", lost=True)
     bare.publish_log()
     bare.check_log()
+
+
+# ── crashes ─────────────────────────────────────────────────────────────────────────────────
+
+
+def crash(folder: Path, count: int, how: str) -> tuple[bool, str]:
+    """Publish in a process that ends at one change of the disk; say if it did, and what it told."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, str(HERE / "crashing.py"), str(folder), str(count), how],
+        env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode in {0, 9}, done.stderr
+    return done.returncode == 9, done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def ahead(plain, tmp_path_factory):
+    """Make a workspace with 5 entries published, and 300 events more, two of them blobs."""
+    folder = Path(shutil.copytree(plain, tmp_path_factory.mktemp("ahead") / "w"))
+    at(folder, NOW, lambda gate: (more(gate, 3), gate.publish_log(), more(gate, 298)))
+    at(folder, NOW, lambda gate: more(gate, 2, size=70_000))
+    return folder
+
+
+def crashed(ahead: Path, folder: Path, count: int, how: str) -> bool:
+    """Let one publishing crash, and see that the log goes on as if nothing had been.
+
+    Never is a checkpoint of one size of two roots, and never is an entry lost that was published.
+    """
+    shutil.copytree(ahead, folder)
+    before = at(folder, NOW, lambda gate: gate.published())
+    came, told = crash(folder, count, how)
+    gate = Gate(folder, now=NOW)
+    shown_then, signed = gate.published(), gate.log_files
+    roots = {found.size: found.root for found in (before, shown_then)}
+    for note in (signed.committed(), *(signed.read(f"checkpoints/{n}") for n in (5, 305))):
+        if note is not None:
+            found = checkpoints.opened(notes.parse(note), gate.log_verifiers())[0]
+            assert roots.setdefault(found.size, found.root) == found.root
+    gate.public_log().entry(shown_then.size - 1)
+    assert not told or shown_then.size == int(told) == 305
+    more(gate)
+    after = gate.publish_log().trusted.checkpoint
+    assert after.size == 306
+    assert gate.check_log() == after
+    reader = gate.public_log()
+    for size, root in roots.items():
+        assert tlog.merkle.root(size, reader.node) == root
+    checked(gate, gate.prove_history())
+    gate.close()
+    return came
+
+
+@pytest.mark.parametrize("count", [3, 9, 17])
+def test_a_crash_while_publishing_loses_nothing(ahead, tmp_path, count):
+    """At a few of the changes of the disk; at every one, in the slow test."""
+    assert crashed(ahead, tmp_path / "w", count, "after")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["before", "after", "half"])
+def test_a_crash_at_any_change_of_the_disk_loses_nothing(ahead, tmp_path, how):
+    """Whichever it is: the next call goes on, with one history."""
+    count = 0
+    while crashed(ahead, tmp_path / f"{count}" / "w", count + 1, how):
+        count += 1
+    assert count > 20
