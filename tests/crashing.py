@@ -1,4 +1,4 @@
-"""`python crashing.py WORKSPACE N HOW`: publish a log, and end at once at the Nth change of the disk.
+"""`python crashing.py WORKSPACE N HOW`: publish a log, but end at the Nth change of the disk.
 
 HOW: before it, after it, or half-way through it. Exit 9 if it came to that, 0 if not. What was
 published is told on standard output, before anything else is done.
