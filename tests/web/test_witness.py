@@ -284,7 +284,7 @@ def test_what_a_crash_left_of_a_write_is_written_over(tmp_path: Path):
     """Half a file under its temporary name is nobody's state."""
     state = FolderState(tmp_path)
     assert state.compare_and_set("a", None, b"one")
-    (tmp_path / folder_of("a") / "checkpoint.part").write_bytes(b"ha")
+    (tmp_path / folder_of("a") / ".checkpoint.part").write_bytes(b"ha")
     assert state.read("a") == b"one"
     assert not state.compare_and_set("a", None, b"two")
     assert not state.compare_and_set("a", b"two", b"three")

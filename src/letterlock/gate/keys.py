@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from letterlock.errors import UsageError, WorkspaceError
-from letterlock.gate.workspace import POLICY, Introduced, Workspace, introduction, write
+from letterlock.gate.workspace import POLICY, Introduced, Workspace, introduction
 from letterlock.ledger import Draft
 from letterlock.record import note
 from letterlock.record.note import SecretSigner, Signer, Verifier
+from letterlock.store import files
 from letterlock.store.keys import ED25519, MLDSA44, SIGNING, VRF, CommandSigner, new, shred
 
 LOG: Final = "log"
@@ -178,7 +179,7 @@ class Keys(Workspace):
                 (shown, shown.read_bytes() if shown.exists() else b""),
             ):
                 if old != text:
-                    write(each, text)
+                    files.write(each, text)
         except (OSError, IndexError) as error:
             raise WorkspaceError(f"{path} cannot be renewed: {error}") from error
         return text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import re
 import secrets
 import time
@@ -24,6 +23,7 @@ from letterlock.ledger import Draft, Event, fold, fold_rules
 from letterlock.record import checkpoint, merkle, note, tlog
 from letterlock.record.checkpoint import Checkpoint
 from letterlock.record.vrf import SecretKey
+from letterlock.store import files
 from letterlock.store.keys import (
     ED25519,
     MLDSA44,
@@ -35,7 +35,6 @@ from letterlock.store.keys import (
     new,
     passphrase_from_environment,
     public_of,
-    sync,
     write_secret,
 )
 from letterlock.store.sqlite import SqliteStore
@@ -151,13 +150,13 @@ class Workspace:
             for key in (*made, vrf):
                 keys.write(key)
             for policy in (folder / POLICY, folder / "log" / "policy"):
-                write(policy, policy_text([key.public for key in made]))
+                files.write(policy, policy_text([key.public for key in made]))
             with closing(SqliteStore(folder / "ledger.db", create=True)) as store:
                 first = [introduction("log", [key.public for key in made])]
                 first += [introduction(VRF, [vrf.public])]
                 clock = store.head().time if now is None else now
                 store.append(first, now=clock if simulated else wall_clock())
-            write(folder / _CONFIG, config_text(origin, (), simulated=simulated))
+            files.write(folder / _CONFIG, config_text(origin, (), simulated=simulated))
         except OSError as error:
             raise WorkspaceError(f"no workspace could be made in {folder}: {error}") from error
         opened = cls(folder, now=now, passphrase=passphrase)
@@ -302,7 +301,7 @@ class Workspace:
         path = self.folder / "log" / "blobs" / sha256(data)
         path.parent.mkdir(exist_ok=True)
         if not path.exists():
-            write(path, data)
+            files.write(path, data)
 
     @contextmanager
     def _building(self) -> Iterator[None]:
@@ -409,17 +408,6 @@ def _from_environment() -> str:
             "LETTERLOCK_PASSPHRASE_FILE to a file with the passphrase"
         )
     return said
-
-
-def write(path: Path, data: bytes) -> None:
-    """Write a file durably, all of it or nothing. Raises OSError."""
-    part = path.with_name(f".{path.name}")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)
-    sync(path.parent)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

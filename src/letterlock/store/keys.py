@@ -35,6 +35,7 @@ from letterlock import approval
 from letterlock.errors import InputError, SignatureError, WorkspaceError
 from letterlock.record import note
 from letterlock.record.note import Verifier
+from letterlock.store import files
 
 SIZE: Final = 32
 FORMAT: Final = "letterlock/key/v1"
@@ -50,7 +51,6 @@ SIGNING: Final = {ED25519: note.Kind.ED25519, MLDSA44: note.Kind.MLDSA44}
 KINDS: Final = (*SIGNING, VRF)
 
 _KEY: Final = ".key"
-_PART: Final = ".part"
 _CHUNK: Final = 1 << 20
 _BOX_SIZE: Final = SecretBox.NONCE_SIZE + SecretBox.MACBYTES + SIZE
 _SALT: Final = re.compile("[0-9a-f]{32}")
@@ -215,9 +215,10 @@ class KeyFolder:
     def clear(self, keep: Iterable[Path]) -> None:
         """Remove what an interrupted rotation left: files of keys that are not among `keep`."""
         kept = set(keep)
-        for path in sorted(self.folder.glob("*-*")):
-            ours = path.suffix in {_KEY, _PART} and path.name.partition("-")[0] in KINDS
-            if ours and path.with_suffix(_KEY) not in kept:
+        for path in sorted(self.folder.iterdir()):
+            name = path.name.removeprefix(".").removesuffix(files.PART)
+            ours = name.endswith(_KEY) and name.partition("-")[0] in KINDS
+            if ours and path not in kept:
                 shred(path)
 
     def _stretched(self, salt: bytes) -> bytes:
@@ -234,19 +235,12 @@ class KeyFolder:
 
 
 def write_secret(path: Path, data: bytes) -> None:
-    """Write a file for its owner's eyes only, durably: all of it or nothing. Raises WorkspaceError.
+    """Write a file for its owner's eyes only. Raises WorkspaceError.
 
     A name is of one key (or is written once, in an empty folder), so nothing is written over.
     """
-    part = path.with_suffix(_PART)
     with _reported(path):
-        part.unlink(missing_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(path)
-        sync(path.parent)
+        files.write(path, data, mode=0o600)
 
 
 def shred(path: Path) -> None:
@@ -259,16 +253,7 @@ def shred(path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         path.unlink()
-        sync(path.parent)
-
-
-def sync(folder: Path) -> None:
-    """Make durable which files are in a folder. Raises OSError."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+        files.sync(path.parent)
 
 
 def _read(path: Path) -> bytes:

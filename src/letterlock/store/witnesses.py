@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import http.client
-import os
 import queue
 import re
 import socket
@@ -38,6 +37,7 @@ from letterlock.record.merkle import Hash
 from letterlock.record.note import Kind, Note, SecretSigner, SignatureLine, Verifier
 from letterlock.record.quorum import AHEAD, Policy
 from letterlock.record.witness import Request, Response, folder_of
+from letterlock.store import files
 from letterlock.store import keys as key_files
 
 PATIENCE: Final = 10.0
@@ -135,7 +135,7 @@ class FolderState:
         with _reported(origin), self._alone(origin) as folder:
             if _content(folder / _NOTE) != old:
                 return False
-            _write(folder / _NOTE, new)
+            files.write(folder / _NOTE, new)
         return True
 
     def keep(self, origin: str, cosigned: bytes, refused: bytes) -> None:
@@ -143,8 +143,8 @@ class FolderState:
         with _reported(origin), self._alone(origin) as folder:
             # The refused note is written last: where it is, its pair is whole.
             if not (folder / "fork-refused").exists():
-                _write(folder / "fork-cosigned", cosigned)
-                _write(folder / "fork-refused", refused)
+                files.write(folder / "fork-cosigned", cosigned)
+                files.write(folder / "fork-refused", refused)
 
     @contextmanager
     def _alone(self, origin: str) -> Iterator[Path]:
@@ -152,8 +152,8 @@ class FolderState:
         folder = self._folder / folder_of(origin)
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
-            _sync(self._folder)
-            _sync(self._folder.parent)
+            files.sync(self._folder)
+            files.sync(self._folder.parent)
         # The lock belongs to this opening of the file, so two threads exclude each other as well.
         with (folder / "lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -165,26 +165,6 @@ def _content(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file: all of it or nothing, and durably."""
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Make durable which files are in a folder."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 @contextmanager
