@@ -24,6 +24,7 @@ from letterlock.errors import (
     InputError,
     LogError,
     SignatureError,
+    UsageError,
     WorkspaceError,
 )
 from letterlock.evidence.finding import Finding
@@ -172,6 +173,16 @@ def test_a_log_grows_past_a_tile(bare):
         bare.prove_entry(sizes[-1])
 
 
+def test_a_long_history_is_proved_of_its_newest_checkpoints(bare, monkeypatch):
+    """As many as an evidence file has room for."""
+    for _ in range(6):
+        more(bare)
+        bare.publish_log()
+    monkeypatch.setattr("letterlock.gate.log._ROOM", 24_000)
+    found = checked(bare, bare.prove_history())
+    assert [v.checkpoint.size for v in found.vouched] == [6, 7, 8]
+
+
 def test_a_long_event_stands_beside_the_log(bare):
     """An event of more than 65,535 bytes is a blob; one that is changed or gone is found."""
     more(bare, 2, size=70_000)
@@ -233,6 +244,32 @@ def test_an_interrupted_publishing_is_finished_by_the_next(bare):
     assert bare.check_log().size == 302  # more is signed than is published: that is no fault
     assert bare.publish_log().trusted.checkpoint.size == 303
     bare.check_log()
+
+
+def test_a_passphrase_is_asked_for_only_to_sign(tmp_path, monkeypatch):
+    """In a real workspace: without it nothing is signed, and with nothing new none is needed."""
+    for name in ("PASSPHRASE", "PASSPHRASE_FILE"):
+        monkeypatch.delenv(f"LETTERLOCK_{name}", raising=False)
+    Gate.create(tmp_path / "w", passphrase=lambda: "right").close()
+
+    def published(said: str | None) -> int:
+        gate = Gate(tmp_path / "w", passphrase=None if said is None else lambda: said)
+        try:
+            return gate.publish_log().trusted.checkpoint.size
+        finally:
+            gate.close()
+
+    with pytest.raises(UsageError, match="LETTERLOCK_PASSPHRASE"):
+        published(None)
+    assert published("right") == published(None) == 2
+    at_once = Gate(tmp_path / "w")
+    more(at_once)
+    with pytest.raises(WorkspaceError):
+        published("wrong")
+    assert at_once.check_log().size == 2  # what was prepared and not signed is no fault
+    assert published("right") == 3
+    assert at_once.check_log().size == 3
+    at_once.close()
 
 
 def test_two_writers_are_one_too_many(bare):
