@@ -332,6 +332,33 @@ def test_a_clock_that_went_back_stops_no_publishing(bare, monkeypatch):
     assert found.trusted.checkpoint.size == 4
 
 
+def test_a_writer_that_lost_its_own_folder_begins_anew_and_comes_to_the_same(bare):
+    """Everything follows from the ledger: what is public is confirmed, and nothing is forked."""
+    more(bare, 300)
+    before = bare.publish_log().trusted.checkpoint
+    files = {path: data for path, data in shown(bare).items() if path.startswith("tile/")}
+    shutil.rmtree(bare.folder / "sequencer")
+    assert bare.publish_log().trusted.checkpoint == before
+    assert {path: data for path, data in shown(bare).items() if path in files} == files
+    more(bare)
+    bare.publish_log()
+    bare.check_log()
+
+
+def test_a_public_folder_that_is_lost_is_not_made_up(bare):
+    """What was published stays published: it is to be restored."""
+    bare.publish_log()
+    kept = bare.folder.parent / "kept"
+    shutil.move(bare.folder / "log", kept)
+    more(bare)
+    with pytest.raises((LogError, WorkspaceError)):
+        bare.publish_log()
+    shutil.rmtree(bare.folder / "log", ignore_errors=True)
+    shutil.move(kept, bare.folder / "log")
+    bare.publish_log()
+    bare.check_log()
+
+
 # ── files that somebody changed ─────────────────────────────────────────────────────────────
 
 
