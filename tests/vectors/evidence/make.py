@@ -22,7 +22,7 @@ from world import Log, World
 from letterlock.domain import canonical
 from letterlock.evidence import bundle
 from letterlock.evidence.bundle import Evidence
-from letterlock.record import note
+from letterlock.record import checkpoint, note
 from letterlock.record.note import Kind, SecretSigner
 
 HERE = Path(__file__).parent
@@ -536,6 +536,10 @@ def _histories(world: World, log: Log, of: Any) -> Iterator[Vector]:
     alone = replace(log, signers=(w.LOG,))
     mixed = bundle.History((alone.note(20), elsewhere.note(last)), true.consistency)
     yield Vector("history-of-two-logs", bundle.encode(mixed), PROOF, "two-logs")
+    nothing = checkpoint.sign(checkpoint.Checkpoint(w.ORIGIN, 0, b"\1" * 32), [w.LOG], log.seconds)
+    seen = nothing.signed_by(checkpoint.cosign(nothing, each, log.seconds) for each in (w.W1, w.W3))
+    empty = bundle.History((seen.encode(),), ())
+    yield Vector("history-of-an-empty-log-with-a-root", bundle.encode(empty), PROOF)
 
 
 def _copy(source: int, to: int) -> Tamper:
