@@ -393,8 +393,9 @@ def _refuse_what_is_left(folder: Path) -> None:
 
 
 def _make_folders(folder: Path) -> None:
-    for name in ("index", "releases", "log"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "log").mkdir(parents=True, exist_ok=True)
+    for name in ("index", "releases"):
+        (folder / name).mkdir(mode=0o700, exist_ok=True)
     (folder / "keys").mkdir(mode=0o700)
 
 
