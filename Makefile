@@ -53,7 +53,7 @@ fence: $(READY) ## Fail unless the fast tests, run by make test, covered every b
 
 verifiers: build/letterlock-verify $(PARTS) ## Build the verifiers in Go and JavaScript (verifiers/README.md)
 
-bench: $(READY) ## Measure on real mail (docs/benchmarks.md)
+bench: $(READY) verifiers ## Measure on real mail (docs/benchmarks.md)
 	@bash bench/enron.sh
 
 lock: ## Pin every dependency anew into requirements.lock

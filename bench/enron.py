@@ -1,4 +1,4 @@
-"""Real mail through the real command line: register, plan, build, verify; then count again.
+"""Real mail through the real command line: register, plan, build, verify, prove; count again.
 
     bash bench/enron.sh [--share 30] [--seed 1] [--out enron.json]
 
@@ -23,6 +23,11 @@ and cc of every released message granted, counted from the Parquet and the choic
 everyone whose address stands in a quoted "From:" of a released body; no other address is among
 them; the release holds exactly these rows; a sample of the withheld names somebody who did not
 grant. Nothing of any message or address is printed.
+
+One of those who do not grant says no, and keeps the receipt. Once the log is published, evidence
+is made that she is in no release of the table and gave no grant, that one who granted is and did,
+and of the release; `letterlock verify` and the verifiers in Go and JavaScript, which share no code
+with it, have to accept each file, and to refuse it once a character of it is changed.
 """
 
 from __future__ import annotations
@@ -30,6 +35,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -273,6 +279,17 @@ _FROM: Final = re.compile(
     r"^[>\s*]*from:[^\n]{0,200}?([\w.'+-]+@[\w-]+(?:\.[\w-]+)+)", re.IGNORECASE | re.MULTILINE
 )
 
+ROOT: Final = Path(__file__).resolve().parent.parent
+GO: Final = ROOT / "build" / "letterlock-verify"
+JS: Final = ROOT / "verifiers" / "js" / "cli.mjs"
+VRF_PROOF: Final = 80  # bytes
+CHANGED: Final = {  # kind of evidence → fields of which a character is changed
+    "receipt": ("salt",),
+    "member": ("account", "vrf"),
+    "grants": ("account", "vrf"),
+    "release": ("release",),
+}
+
 BUCKETS: Final = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 50), (51, 10**6))
 
 
@@ -311,26 +328,33 @@ class CommandLine:
 
     def __call__(self, name: str, *words: object, expect: int = 0, at: str = LATER) -> Any:
         """Run a command; returns what it printed as JSON, if it did."""
-        command = [sys.executable, "-m", "letterlock", *map(str, words)]
+        command = [sys.executable, "-m", "letterlock", *words]
         alone = words[0] == "verify" or "draft" in words
         if words[0] != "init" and not alone:
-            command += ["--workspace", str(self.workspace)]
+            command += ["--workspace", self.workspace]
         if words[0] != "source" and not alone:
             command += ["--now", at]
-        with tempfile.NamedTemporaryFile() as taken:
-            launch = [sys.executable, "-S", "-c", _LAUNCHER, taken.name, *command]
-            done = subprocess.run(launch, stdout=subprocess.PIPE, text=True, check=False)
-            self.taken[name] = json.load(taken)
-        status, printed = done.returncode, done.stdout
+        status, printed = self.measured(name, *command)
         assert status == expect, f"{name}: exit {status}, expected {expect}"
         return json.loads(printed) if "--json" in words else printed
+
+    def measured(self, name: str, *command: object, quiet: bool = False) -> tuple[int, str]:
+        """Run any program; returns its exit code and what it printed. `quiet`: no errors shown."""
+        with tempfile.NamedTemporaryFile() as taken:
+            launch = [sys.executable, "-S", "-c", _LAUNCHER, taken.name, *map(str, command)]
+            errors = subprocess.DEVNULL if quiet else None
+            done = subprocess.run(
+                launch, stdout=subprocess.PIPE, stderr=errors, text=True, check=False
+            )
+            self.taken[name] = json.load(taken)
+        return done.returncode, done.stdout
 
 
 # A process's peak memory begins at what its parent holds, so a small one starts the commands.
 _LAUNCHER: Final = """
 import json, os, sys, time
 began = time.perf_counter()
-_, status, usage = os.wait4(os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ), 0)
+_, status, usage = os.wait4(os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ), 0)
 taken = {
     "cpu": round(usage.ru_utime + usage.ru_stime, 2),
     "wall": round(time.perf_counter() - began, 2),
@@ -347,6 +371,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--rows", type=int, default=0, help="only the first rows (0: all)")
     arguments = parser.parse_args()
+    if not (GO.exists() and (JS.parent / "node_modules").exists() and shutil.which("node")):
+        sys.exit(
+            "the verifiers are missing: make verifiers (verifiers/README.md says what it needs)"
+        )
     with tempfile.TemporaryDirectory(prefix="letterlock-enron-") as name:
         found = measure(arguments, Path(name))
     report(arguments, found)
@@ -377,6 +405,7 @@ def measure(arguments: Any, folder: Path) -> dict[str, Any]:
     draw = random.Random(arguments.seed)
     granted = {address for address in persons if draw.randrange(100) < arguments.share}
     others = set(everyone) - set(persons)
+    refuser = draw.choice([address for address in persons if address not in granted])
     print(
         f"addresses: {len(everyone):,}; persons by the heuristic: {len(persons):,}; of the rest "
         f"{len(everyone) - len(shaped):,} by shape or word, {len(shaped) - len(persons):,} send "
@@ -384,7 +413,7 @@ def measure(arguments: Any, folder: Path) -> dict[str, Any]:
     )
 
     run = CommandLine(folder / "workspace")
-    texts = _prepare(run, folder, persons, sorted(granted))
+    texts = _prepare(run, folder, persons, sorted(granted), refuser)
     lists = folder / "lists.txt"
     lists.write_text("\n".join(sorted(a for a in others if "@" in a and " " not in a)) + "\n")
     sources = {
@@ -403,18 +432,23 @@ def measure(arguments: Any, folder: Path) -> dict[str, Any]:
         kept = _kept(folder / "workspace", name)
         _yields(figures[name], kept)
         if name == "parquet":
-            goes = _count_again(parquet, kept, parties, granted, figures[name])
+            goes, named = _count_again(parquet, kept, parties, granted, figures[name])
         else:
             items = folder / "workspace" / "index" / name / "items.parquet"
             figures[name] |= _count_mail(items, kept, granted, goes)
-    print("\ncommand                     CPU-s   wall s   peak MB")
+    release = Path(figures["parquet"]["folder"])
+    member = draw.choice(sorted(named))
+    figures["evidence"] = _evidence(run, folder, release, refuser, member)
+    print("\ncommand                         CPU-s   wall s   peak MB")
     for name, taken in run.taken.items():
-        print(f"{name:24} {taken['cpu']:8.1f} {taken['wall']:8.1f} {taken['peak_mb']:9,.0f}")
+        print(f"{name:28} {taken['cpu']:8.2f} {taken['wall']:8.2f} {taken['peak_mb']:9,.0f}")
     print("\nall assertions hold")
     return figures | {"commands": run.taken}
 
 
-def _prepare(run: CommandLine, folder: Path, persons: list[str], granted: list[str]) -> str:
+def _prepare(
+    run: CommandLine, folder: Path, persons: list[str], granted: list[str], refuser: str
+) -> str:
     """Make the workspace: policy, members, choices. Returns the text's hash."""
     (folder / "mapping.toml").write_text(MAPPING)
     (folder / "policy").mkdir()
@@ -450,6 +484,9 @@ def _prepare(run: CommandLine, folder: Path, persons: list[str], granted: list[s
     pq.write_table(pa.table(said), folder / "choices.parquet")
     found = run("choose --load", "choose", "--load", folder / "choices.parquet", "--json", at=BEGUN)
     assert (found["recorded"], found["refused"]) == (count, [])
+    (folder / "evidence").mkdir()
+    receipt = "--receipt", folder / "evidence" / "receipt at once"
+    run("choose (a no)", "choose", refuser, "object", *receipt, at=BEGUN)
     return text
 
 
@@ -551,8 +588,11 @@ def _count_again(
     parties: list[set[str]],
     granted: set[str],
     figures: dict[str, Any],
-) -> set[str]:
-    """Check the release against the Parquet and the choices alone; returns what went."""
+) -> tuple[set[str], set[str]]:
+    """Check the release against the Parquet and the choices alone.
+
+    Returns what went, and who sent or received it.
+    """
     folder = Path(figures["folder"])
     withheld = pq.read_table(folder / "private" / "withheld.parquet")
     stayed = dict(
@@ -563,8 +603,8 @@ def _count_again(
     goes = np.array([item not in stayed for item in ids])
     assert (goes == kept["allowed"]).all()
     assert len(stayed) == figures["counts"]["withheld"]
-    for row in np.flatnonzero(goes).tolist():
-        assert parties[row] <= granted, "a released message has somebody who did not grant"
+    named = set().union(*(parties[row] for row in np.flatnonzero(goes).tolist()))
+    assert named <= granted, "a released message has somebody who did not grant"
     bodies = mail.column("body").filter(pa.array(goes)).to_pylist()
     quoted = {a.lower() for body in bodies for a in _FROM.findall(body)}
     assert quoted <= granted, "a released message quotes somebody who did not grant"
@@ -596,7 +636,7 @@ def _count_again(
         f"  and cc all granted (or that name no recipient), {int(goes.sum()):,} go; {only:,} stay"
     )
     print(f"  for somebody they quote ({quoting:,} of all messages quote somebody)")
-    return {item for item in ids if item not in stayed}
+    return {item for item in ids if item not in stayed}, named
 
 
 def _count_mail(
@@ -617,6 +657,75 @@ def _count_mail(
     print(f"  of the same messages in the Parquet, {len(here & goes)} go in both, ", end="")
     print(f"{len(here - goes)} only here, {len((there & goes) - here)} only there")
     return found
+
+
+def _evidence(
+    run: CommandLine, folder: Path, release: Path, refuser: str, member: str
+) -> dict[str, Any]:
+    """Publish the log, make evidence of all that is claimed, and have it checked by all three."""
+    run("log seal-grants", "log", "seal-grants")
+    run("log checkpoint", "log", "checkpoint")
+    made = folder / "evidence"
+    for name, *words in (
+        ("receipt with proof", "receipt", refuser),
+        ("not in the release", "member", refuser, release.name),
+        ("in the release", "member", member, release.name),
+        ("gave no grant", "grants", refuser),
+        ("gave a grant", "grants", member),
+        ("release", "release", release.name),
+    ):
+        run(f"prove: {name}", "prove", *words, "--out", made / name)
+    said = {path.name: json.loads(path.read_bytes()) for path in sorted(made.iterdir())}
+    assert said["receipt at once"]["signed"]
+    assert said["receipt with proof"]["proof"]
+    assert said["not in the release"]["claim"] == said["gave no grant"]["claim"] == "not in"
+    assert said["in the release"]["claim"] == said["gave a grant"]["claim"] == "in"
+
+    policy, log = run.workspace / "log.policy", run.workspace / "log"
+    ours = (sys.executable, "-m", "letterlock", "verify", "--policy", policy, "--release", release)
+    judges = {
+        "Python": (ours, set(said)),
+        "Go": ((GO, "-policy", policy, "-log", log), set(said)),
+        "JavaScript": (("node", JS, "--policy", policy), set(said) - {"release"}),
+    }
+    for judge, (command, names) in judges.items():
+        files = [made / name for name in sorted(names)]
+        status, _ = run.measured(f"verify {len(files)} ({judge})", *command, *files)
+        assert status == 0, f"{judge} does not accept the evidence: exit {status}"
+    changed = _change(folder / "changed", made, said)
+    for path in changed:
+        for judge, (command, names) in judges.items():
+            if path.parent.name in names:
+                status, _ = run.measured(f"refuse 1 ({judge})", *command, path, quiet=True)
+                assert status in {1, 3}, f"{judge} accepts {path} that was changed: exit {status}"
+
+    sizes = {name: (made / name).stat().st_size for name in said}
+    own = {
+        name: VRF_PROOF + len(each["account"]) + len(each["bucket"]) // 2 + 32 * len(each["path"])
+        for name, each in said.items()
+        if "vrf" in each
+    }
+    print("\nevidence                        bytes   of which account, VRF proof, bucket and path")
+    for name, size in sizes.items():
+        print(f"  {name:26} {size:8,}   {own.get(name, '')}")
+    print("accepted by Python, Go and JavaScript (but for the release, which it does not know);")
+    print(f"refused by each in all {len(changed)} copies in which a character is changed")
+    return {"bytes": sizes, "member_set_bytes": own, "changed": len(changed)}
+
+
+def _change(folder: Path, made: Path, said: dict[str, Any]) -> list[Path]:
+    """Copy the evidence once for each field of CHANGED, and change the field's middle character."""
+    paths = []
+    for name, each in said.items():
+        for field in CHANGED[each["kind"]]:
+            head, key, tail = (made / name).read_bytes().partition(b'"%s":"' % field.encode())
+            assert key, f"{name} has no {field}"
+            at = tail.index(b'"') // 2
+            other = b"1" if tail[at : at + 1] == b"0" else b"0"
+            paths.append(folder / name / field)
+            paths[-1].parent.mkdir(parents=True, exist_ok=True)
+            paths[-1].write_bytes(head + key + tail[:at] + other + tail[at + 1 :])
+    return paths
 
 
 if __name__ == "__main__":

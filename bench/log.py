@@ -148,13 +148,22 @@ def proofs(folder: Path, count: int, rounds: int) -> dict[str, Any]:
     for place in places:
         warm.inclusion(place)
     took: dict[str, list[float]] = {}
+
+    def timed(name: str, prove: Callable[[int], list[bytes]], place: int) -> list[bytes]:
+        began, spent = time.perf_counter(), time.process_time()
+        proof = prove(place)
+        took.setdefault(f"{name}_cpu", []).append(time.process_time() - spent)
+        took.setdefault(f"{name}_wall", []).append(time.perf_counter() - began)
+        return proof
+
     for place in places:
-        cold = (Reader(files.read, newest), Reader(files.read, newest))
-        old, leaf = merkle.root(place, warm.node), merkle.leaf_hash(entry_of(place))
-        for name, one, other in (("cold", *cold), ("warm", warm, warm)):
-            proof = _timed(took, f"{name}_inclusion", one.inclusion, place)
+        leaf, old = merkle.leaf_hash(entry_of(place)), merkle.root(place, warm.node)
+        for name in ("cold", "warm"):
+            reader = warm if name == "warm" else Reader(files.read, newest)
+            proof = timed(f"{name}_inclusion", reader.inclusion, place)
             merkle.verify_inclusion(newest.root, leaf, place, count, proof)
-            proof = _timed(took, f"{name}_consistency", other.consistency, place)
+            reader = warm if name == "warm" else Reader(files.read, newest)
+            proof = timed(f"{name}_consistency", reader.consistency, place)
             merkle.verify_consistency(old, place, newest.root, count, proof)
     for name, each in took.items():
         ordered = sorted(each)
@@ -162,17 +171,6 @@ def proofs(folder: Path, count: int, rounds: int) -> dict[str, Any]:
             milliseconds = 1e3 * ordered[min(int(at * len(ordered)), len(ordered) - 1)]
             found[f"{name}_{label}_ms"] = round(milliseconds, 3)
     return found
-
-
-def _timed(
-    took: dict[str, list[float]], name: str, prove: Callable[[int], list[bytes]], place: int
-) -> list[bytes]:
-    """Make a proof; note CPU time (others wait for the same cores) and wall time."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    proof = prove(place)
-    took.setdefault(f"{name}_cpu", []).append(time.process_time() - cpu)
-    took.setdefault(f"{name}_wall", []).append(time.perf_counter() - wall)
-    return proof
 
 
 def pymerkle(count: int, rounds: int) -> dict[str, Any]:

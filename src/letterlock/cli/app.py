@@ -323,7 +323,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check evidence by a policy, or a release's files by its manifest; asks nobody."""
-    if policy is None and len(what) == 1 and what[0].is_dir():
+    if policy is None and len(what) == 1 and not what[0].is_file():
         _verify_release(what[0], as_json=as_json)
         return
     if policy is None:

@@ -263,7 +263,8 @@ class PublicLog(Keys):
         """Return entries with their proofs, all under one checkpoint. Raises LogError."""
         note = self._note()
         reader = self._reader(note)
-        return [Logged(n, reader.entry(n), _proof_file(reader, note, n)) for n in indexes]
+        proofs = [_proof_file(reader, note, n) for n in indexes]
+        return [Logged(n, reader.entry(n), p) for n, p in zip(indexes, proofs, strict=True)]
 
     def prove_history(self) -> bytes:
         """Return evidence that each published checkpoint continues the one before it.

@@ -7,6 +7,7 @@ check it before it is handed out: nothing leaves here that does not hold.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
@@ -21,7 +22,7 @@ from letterlock.evidence.verify import ReleaseFiles
 from letterlock.gate.log import PublicLog
 from letterlock.gate.offline import release_files
 from letterlock.gate.workspace import silent
-from letterlock.ledger import Draft, fold_rules, read_shape
+from letterlock.ledger import Draft, Event, fold_rules, read_shape
 from letterlock.record import memberset, merkle, note
 from letterlock.record.memberset import NAME_SIZE, MemberSet
 from letterlock.record.note import Kind, Signer
@@ -69,12 +70,19 @@ class Proofs(PublicLog):
         """
         found = [
             event.index
-            for event in self.store.events(upto=self.store.head().index, subjects=[subject])
-            if event.subject == subject and event.kind == receipt.KIND and event.body is not None
+            for event in self._about(subject)
+            if event.kind == receipt.KIND and event.body is not None
         ]
         if not found or (index is not None and index not in found):
             raise UsageError(f"no such choice of {subject!r} is recorded, or it was erased")
         return found[-1] if index is None else index
+
+    def _about(self, subject: str) -> list[Event]:
+        """Return the events about somebody."""
+        with suppress(UnicodeEncodeError):  # lone surrogates: nobody's account id
+            found = self.store.events(upto=self.store.head().index, subjects=[subject])
+            return [event for event in found if event.subject == subject]
+        return []
 
     # ── one person ──────────────────────────────────────────────────────────────────────────
 
@@ -151,8 +159,8 @@ class Proofs(PublicLog):
         return encode(evidence)
 
     def _check_whole(self, subject: str) -> None:
-        for event in self.store.events(upto=self.store.head().index, subjects=[subject]):
-            if event.subject == subject and event.body is None:
+        for event in self._about(subject):
+            if event.body is None:
                 raise UsageError(
                     f"event {event.index} about {subject!r} was erased: which grants there were "
                     "cannot be shown any more"
@@ -232,8 +240,8 @@ class Proofs(PublicLog):
         reader, recorded = self.public_log(), self.store.head().index + 1
         if reader.size < recorded:
             raise LogError(
-                f"{recorded - reader.size} events are not published yet, and one of them may make "
-                "it untrue: letterlock log checkpoint"
+                f"{recorded} events are recorded and {reader.size} published: what is missing may "
+                "make it untrue: letterlock log checkpoint"
             )
         named = tuple(sorted(set(recipients))) or (ANY,)
         root = reader.checkpoint.root

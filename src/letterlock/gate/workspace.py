@@ -260,7 +260,7 @@ class Workspace:
 
         Raises WorkspaceError if it is lost, destroyed or does not open, UsageError for no such key.
         """
-        return SecretKey(self.keys.secret(VRF, self._vrf_public(key)))
+        return SecretKey(self.keys.secret(VRF, self._vrf_introduced(key, usable=True).keys[0]))
 
     def tokens(self, key: int) -> Tokens:
         """Return the tokens under the VRF key that event `key` introduced. As `vrf_secret`."""
@@ -268,12 +268,17 @@ class Workspace:
 
     def tokens_path(self, key: int) -> Path:
         """Return where these tokens are kept, if any are."""
-        return self.keys.path(VRF, self._vrf_public(key)).with_suffix(SUFFIX)
+        return self.keys.path(VRF, self._vrf_introduced(key).keys[0]).with_suffix(SUFFIX)
 
-    def _vrf_public(self, key: int) -> str:
+    def _vrf_introduced(self, key: int, *, usable: bool = False) -> Introduced:
         for each in self.introduced(VRF):
             if each.index == key:
-                return each.keys[0]
+                if usable and each.destroyed:
+                    raise WorkspaceError(
+                        f"the key of pseudonyms that event {key} introduced was destroyed: nothing "
+                        "can be shown any more of who is in what was made with it"
+                    )
+                return each
         raise UsageError(f"event {key} introduces no key of pseudonyms: see `letterlock key list`")
 
     # ── recording ───────────────────────────────────────────────────────────────────────────
