@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 from letterlock.domain import sha256
 from letterlock.errors import InputError, LogError, SignatureError
 from letterlock.evidence import verify
-from letterlock.evidence.bundle import History, Logged, encode
+from letterlock.evidence.bundle import MAX_SIZE, History, Logged, encode
 from letterlock.evidence.entries import entries_of
 from letterlock.gate.keys import Keys
 from letterlock.gate.workspace import silent, wall_clock
@@ -37,6 +37,8 @@ SEQUENCER: Final = "sequencer"
 
 _SECOND: Final = 1_000_000
 _BATCH: Final = 1 << 16  # entries read from the ledger at a time
+_ROOM: Final = MAX_SIZE // 2  # bytes for the checkpoints of a history
+_PROOF: Final = 64 * 48  # and for the proof between two of them, at most
 
 Consistency: TypeAlias = Callable[[int, int], Sequence[Hash]]
 """Sizes of an older and a newer tree → the proof that one is the beginning of the other."""
@@ -185,7 +187,7 @@ class PublicLog(Keys):
         def told(done: int) -> None:
             progress("checking files", done, signed.size)
 
-        if folders.staged():
+        if tlog.staged_name(signed) in folders.staged():
             tlog.fsck(folders.read, public.checkpoint, told)
             raise LogError(
                 "what is published holds, but going on with it was interrupted: letterlock log "
@@ -269,15 +271,19 @@ class PublicLog(Keys):
     def prove_history(self) -> bytes:
         """Return evidence that each published checkpoint continues the one before it.
 
-        Of those that log.policy accepts: others were published when it asked for less.
-        Raises LogError, SignatureError, ProofError.
+        Of those that log.policy accepts (others were published when it asked for less), the newest
+        for which an evidence file has room. Raises LogError, SignatureError, ProofError.
         """
         folders, reader, policy = self._folders(), self.public_log(), self.trust()
         found: dict[int, bytes] = {}
-        for size in folders.published():
+        room = _ROOM
+        for size in reversed(folders.published()):
             note = folders.read(f"checkpoints/{size}") or b""
+            room -= len(note) + _PROOF
+            if found and room < 0:
+                break
             with suppress(SignatureError):
-                found |= {policy.check(note).checkpoint.size: note}
+                found = {policy.check(note).checkpoint.size: note} | found
         if not found:
             policy.check(self._note())  # says why not
         proofs = [

@@ -453,7 +453,7 @@ class Log:
         self.committed = self._store.committed()
         checkpoint = self._check(self.committed)
         for name in self._store.staged():
-            if name == _name(checkpoint):
+            if name == staged_name(checkpoint):
                 self._store.write(self._store.read_staged(name))
             self._store.unstage(name)
         reader = Reader(self._store.read, checkpoint)
@@ -538,7 +538,7 @@ class Log:
     def _add(self, batch: Sequence[bytes]) -> None:
         edge, files = self._edge.grown(batch)
         checkpoint = Checkpoint(self._origin, edge.size, edge.root())
-        name = _name(checkpoint)
+        name = staged_name(checkpoint)
         self._unsure = True  # from here on, until it is certain what was done
         self._store.stage(name, files)
         note = self._sign(checkpoint)
@@ -577,7 +577,7 @@ class Log:
         self._store.drop_partials(_full(public.size, size))
 
 
-def _name(checkpoint: Checkpoint) -> str:
+def staged_name(checkpoint: Checkpoint) -> str:
     """Return the name under which a batch is staged: of the one checkpoint that it leads to."""
     return f"{checkpoint.size}-{checkpoint.root.hex()}"
 
