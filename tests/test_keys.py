@@ -431,6 +431,25 @@ def test_earlier_log_keys_are_destroyed_once_others_sign(gate):
     assert [kept.held for kept in gate.kept()] == [0, 1, 2]
 
 
+def test_an_older_public_folder_brings_no_destroyed_key_back(gate, tmp_path):
+    """After log/ and sequencer/ were restored from a backup, the newer keys go on signing."""
+    folder = gate.folder
+    publish(gate)
+    for part in ("log", "sequencer"):
+        shutil.copytree(folder / part, tmp_path / part)
+    gate.rotate("log")
+    publish(gate)
+    publish(gate)
+    gate.destroy(0)
+    gate.close()
+    for part in ("log", "sequencer"):
+        shutil.rmtree(folder / part)
+        shutil.move(tmp_path / part, folder / part)
+    with closing(Gate(folder, now=NOW)) as found:
+        assert next(each.state for each in found.kept()) == "destroyed"
+        publish(found)
+
+
 @pytest.mark.parametrize(
     ("index", "why"), [(0, "in use"), (1, "in use"), (2, "no key"), (99, "no key"), (-1, "no key")]
 )

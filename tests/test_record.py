@@ -460,6 +460,19 @@ def test_a_ledger_that_was_rolled_back_does_not_open(bare):
         Gate(bare.folder)
 
 
+def test_a_public_folder_that_is_lost_is_made_again_from_the_ledger(bare):
+    """As docs/operations.md says: with the writer's own folder away, too, the root is the same."""
+    more(bare, 3)
+    root = bare.publish_log().trusted.checkpoint
+    shutil.rmtree(bare.folder / "log")
+    (bare.folder / "log").mkdir()
+    with pytest.raises(LogError, match="missing"):
+        bare.publish_log()
+    shutil.rmtree(bare.folder / "sequencer")
+    assert bare.publish_log().trusted.checkpoint == root
+    assert bare.check_log() == root
+
+
 @pytest.mark.parametrize("left", ["nothing", "an older copy"])
 def test_a_writer_that_begins_anew_denies_nothing_that_is_public(bare, tmp_path, left):
     """With sequencer/ lost or older, and an event altered: nothing else is signed or published."""

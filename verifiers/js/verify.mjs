@@ -688,6 +688,7 @@ async function checkSet(claim, name, count, depth, root) {
   need(claim.path.every((each) => typeof each === 'string'), 'path: not a list of texts');
   const path = claim.path.map((each) => sizedHex(each, HASH_SIZE, 'path'));
   need(bucket.length % NAME_SIZE === 0, 'the bucket does not hold whole names', Untrue);
+  need(bucket.length <= count * NAME_SIZE, 'the bucket holds more names than the set', Untrue);
   const place = (bytes) => fromBigEndian(bytes) >> BigInt(8 * NAME_SIZE - depth);
   let found = false;
   for (let at = 0; at < bucket.length; at += NAME_SIZE) {

@@ -58,6 +58,8 @@ class _Set:
 
     def check(self, name: bytes, e: Member | Grants) -> None:
         """Check that the name is there or not, as claimed."""
+        if len(e.bucket) > self.count * memberset.NAME_SIZE:
+            raise ProofError(f"the bucket alone holds more than the {self.count} names sealed")
         found = memberset.verify(self.root, self.depth, name, e.bucket, e.path)
         if found != e.present:
             raise ProofError(f"the claim is wrong: the name is {'' if found else 'not '}there")

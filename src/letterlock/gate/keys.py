@@ -54,7 +54,8 @@ class Keys(Workspace):
 
     def _signing(self) -> Introduced:
         """Return the log keys in use."""
-        first, *later = self.introduced(LOG)
+        # A key in use is never destroyed, so what is shows that another was: an older log/ may not.
+        first, *later = [each for each in self.introduced(LOG) if not each.destroyed]
         published = self.published()
         size = 0 if published is None else published.size
         fit = [each for each in later if each.lost or each.index < size]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import stat
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from letterlock.errors import InputError, LetterlockError, LogError
 from letterlock.evidence import bundle, verify
 from letterlock.evidence.bundle import Evidence, Release, Statement
+from letterlock.evidence.entries import MAX_BLOB
 from letterlock.evidence.finding import Finding, compare
 from letterlock.evidence.verify import LogFiles, ReleaseFiles
 from letterlock.record import checkpoint as checkpoints
@@ -69,10 +72,17 @@ def _log(evidence: Evidence, folder: Path | None) -> LogFiles | None:
     if not isinstance(evidence, Statement) or folder is None:
         return None
     files = LogFolders(folder, folder)
-    note = files.read(CHECKPOINT)
+
+    def read(path: str) -> bytes | None:
+        # Strangers made this folder: a pipe would wait for ever, and a device never ends.
+        with suppress(OSError):
+            found = (folder / path).stat()
+            if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_BLOB:
+                raise LogError(f"{path}: no file of a log")
+        return files.read(path)
+
+    note = read(CHECKPOINT)
     if note is None:
         raise LogError(f"{folder} is no log's folder: it has no {CHECKPOINT}")
-    reader = Reader(files.read, checkpoints.parse(notes.parse(note).text))
-    return LogFiles(
-        note, reader.entries(0, reader.size), lambda digest: files.read(f"blobs/{digest}")
-    )
+    reader = Reader(read, checkpoints.parse(notes.parse(note).text))
+    return LogFiles(note, reader.entries(0, reader.size), lambda digest: read(f"blobs/{digest}"))

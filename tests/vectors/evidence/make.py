@@ -561,6 +561,9 @@ def _dishonest(world: World, log: Log) -> Iterator[Vector]:
             expect,
         )
 
+    nobody = log.changed(world.releases["bbbb"].sealed, {"members": 0})
+    lie = w.member(world, nobody, "bbbb", "gina", present=True)
+    yield Vector("member-in-sealed-of-nobody", bundle.encode(lie), PROOF)
     yield member("sealed-of-depth-2", log.changed(n, {"depth": 2}))
     yield member("sealed-of-depth-4", log.changed(n, {"depth": 4}))
     yield member("sealed-of-4-members", log.changed(n, {"members": 4}))
