@@ -664,7 +664,7 @@ def _evidence(
 ) -> dict[str, Any]:
     """Publish the log, make evidence of all that is claimed, and have it checked by all three."""
     run("log seal-grants", "log", "seal-grants")
-    run("log checkpoint", "log", "checkpoint")
+    published = run("log checkpoint", "log", "checkpoint", "--json")["published"]
     made = folder / "evidence"
     for name, *words in (
         ("receipt with proof", "receipt", refuser),
@@ -705,12 +705,19 @@ def _evidence(
         for name, each in said.items()
         if "vrf" in each
     }
-    print("\nevidence                        bytes   of which account, VRF proof, bucket and path")
+    print(f"\npublished: a log of {published:,} entries")
+    print("evidence                        bytes   of which account, VRF proof, bucket and path")
     for name, size in sizes.items():
         print(f"  {name:26} {size:8,}   {own.get(name, '')}")
     print("accepted by Python, Go and JavaScript (but for the release, which it does not know);")
     print(f"refused by each in all {len(changed)} copies in which a character is changed")
-    return {"bytes": sizes, "member_set_bytes": own, "changed": len(changed)}
+    assert max(own.values()) <= 1024, "more than the bar of the design"
+    return {
+        "published": published,
+        "bytes": sizes,
+        "member_set_bytes": own,
+        "changed": len(changed),
+    }
 
 
 def _change(folder: Path, made: Path, said: dict[str, Any]) -> list[Path]:

@@ -5,7 +5,7 @@
 batches  choices appended to the ledger in transactions of 5,000 events, then integrated: the whole
          way, and its two parts apart
 single   one choice per transaction, integrated and published after each (no witness is asked)
-proofs   a receipt, and a member proof, of the log of `batches`: made and checked
+proofs   receipts with their proofs, of the log of `batches`: made, and checked as their reader does
 """
 
 from __future__ import annotations

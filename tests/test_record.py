@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from letterlock.errors import (
     InputError,
     LogError,
     SignatureError,
+    UsageError,
     WorkspaceError,
 )
 from letterlock.evidence.finding import Finding
@@ -172,6 +174,16 @@ def test_a_log_grows_past_a_tile(bare):
         bare.prove_entry(sizes[-1])
 
 
+def test_a_long_history_is_proved_of_its_newest_checkpoints(bare, monkeypatch):
+    """As many as an evidence file has room for."""
+    for _ in range(6):
+        more(bare)
+        bare.publish_log()
+    monkeypatch.setattr("letterlock.gate.log._ROOM", 24_000)
+    found = checked(bare, bare.prove_history())
+    assert [v.checkpoint.size for v in found.vouched] == [6, 7, 8]
+
+
 def test_a_long_event_stands_beside_the_log(bare):
     """An event of more than 65,535 bytes is a blob; one that is changed or gone is found."""
     more(bare, 2, size=70_000)
@@ -235,6 +247,32 @@ def test_an_interrupted_publishing_is_finished_by_the_next(bare):
     bare.check_log()
 
 
+def test_a_passphrase_is_asked_for_only_to_sign(tmp_path, monkeypatch):
+    """In a real workspace: without it nothing is signed, and with nothing new none is needed."""
+    for name in ("PASSPHRASE", "PASSPHRASE_FILE"):
+        monkeypatch.delenv(f"LETTERLOCK_{name}", raising=False)
+    Gate.create(tmp_path / "w", passphrase=lambda: "right").close()
+
+    def published(said: str | None) -> int:
+        gate = Gate(tmp_path / "w", passphrase=None if said is None else lambda: said)
+        try:
+            return gate.publish_log().trusted.checkpoint.size
+        finally:
+            gate.close()
+
+    with pytest.raises(UsageError, match="LETTERLOCK_PASSPHRASE"):
+        published(None)
+    assert published("right") == published(None) == 2
+    at_once = Gate(tmp_path / "w")
+    more(at_once)
+    with pytest.raises(WorkspaceError):
+        published("wrong")
+    assert at_once.check_log().size == 2  # what was prepared and not signed is no fault
+    assert published("right") == 3
+    assert at_once.check_log().size == 3
+    at_once.close()
+
+
 def test_two_writers_are_one_too_many(bare):
     """While another process writes the log, publishing is refused; then it is not."""
     bare.publish_log()
@@ -293,6 +331,33 @@ def test_a_clock_that_went_back_stops_no_publishing(bare, monkeypatch):
     at(bare.folder, NOW - 10**12, more)
     found = at(bare.folder, NOW - 10**12, lambda gate: gate.publish_log())
     assert found.trusted.checkpoint.size == 4
+
+
+def test_a_writer_that_lost_its_own_folder_begins_anew_and_comes_to_the_same(bare):
+    """Everything follows from the ledger: what is public is confirmed, and nothing is forked."""
+    more(bare, 300)
+    before = bare.publish_log().trusted.checkpoint
+    files = {path: data for path, data in shown(bare).items() if path.startswith("tile/")}
+    shutil.rmtree(bare.folder / "sequencer")
+    assert bare.publish_log().trusted.checkpoint == before
+    assert {path: data for path, data in shown(bare).items() if path in files} == files
+    more(bare)
+    bare.publish_log()
+    bare.check_log()
+
+
+def test_a_public_folder_that_is_lost_is_not_made_up(bare):
+    """What was published stays published: it is to be restored."""
+    bare.publish_log()
+    kept = bare.folder.parent / "kept"
+    shutil.move(bare.folder / "log", kept)
+    more(bare)
+    with pytest.raises((LogError, WorkspaceError)):
+        bare.publish_log()
+    shutil.rmtree(bare.folder / "log", ignore_errors=True)
+    shutil.move(kept, bare.folder / "log")
+    bare.publish_log()
+    bare.check_log()
 
 
 # ── files that somebody changed ─────────────────────────────────────────────────────────────
@@ -393,6 +458,35 @@ def test_a_ledger_that_was_rolled_back_does_not_open(bare):
         (bare.folder / left).unlink(missing_ok=True)
     with pytest.raises(WorkspaceError, match="older than its log"):
         Gate(bare.folder)
+
+
+@pytest.mark.parametrize("left", ["nothing", "an older copy"])
+def test_a_writer_that_begins_anew_denies_nothing_that_is_public(bare, tmp_path, left):
+    """With sequencer/ lost or older, and an event altered: nothing else is signed or published."""
+    private, kept = bare.folder / "sequencer", tmp_path / "kept"
+    bare.publish_log()
+    shutil.copytree(private, kept)
+    more(bare, 3)
+    bare.publish_log()
+    more(bare)
+    bare.close()
+    shutil.rmtree(private)
+    if left != "nothing":
+        shutil.copytree(kept, private)
+    whole = tmp_path / "whole.db"
+    shutil.copy(bare.folder / "ledger.db", whole)
+    with closing(sqlite3.connect(bare.folder / "ledger.db")) as ledger:
+        ((text,),) = ledger.execute("SELECT canonical FROM event WHERE idx = 2")
+        altered = text.replace(b'"n":0', b'"n":7')
+        ledger.execute("UPDATE event SET canonical = ? WHERE idx = 2", (altered,))
+        ledger.commit()
+    before = shown(bare)
+    with pytest.raises(LogError, match="first 5 events are not the entries that are public"):
+        at(bare.folder, NOW, lambda gate: gate.publish_log())
+    assert shown(bare) == before
+    shutil.copy(whole, bare.folder / "ledger.db")
+    at(bare.folder, NOW, lambda gate: gate.publish_log())
+    assert at(bare.folder, NOW, lambda gate: gate.check_log()).size == 6
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -547,3 +641,71 @@ def test_rotated_keys_sign_from_the_next_checkpoint_on(bare):
     bare.rotate("log", lost=True)
     bare.publish_log()
     bare.check_log()
+
+
+# ── crashes ─────────────────────────────────────────────────────────────────────────────────
+
+
+def crash(folder: Path, count: int, how: str) -> tuple[bool, str]:
+    """Publish in a process that ends at one change of the disk; say if it did, and what it told."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, str(HERE / "crashing.py"), str(folder), str(count), how],
+        env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode in {0, 9}, done.stderr
+    return done.returncode == 9, done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def ahead(plain, tmp_path_factory):
+    """Make a workspace with 5 entries published, and 300 events more, two of them blobs."""
+    folder = Path(shutil.copytree(plain, tmp_path_factory.mktemp("ahead") / "w"))
+    at(folder, NOW, lambda gate: (more(gate, 3), gate.publish_log(), more(gate, 298)))
+    at(folder, NOW, lambda gate: more(gate, 2, size=70_000))
+    return folder
+
+
+def crashed(ahead: Path, folder: Path, count: int, how: str) -> bool:
+    """Let one publishing crash, and see that the log goes on as if nothing had been.
+
+    Never is a checkpoint of one size of two roots, and never is an entry lost that was published.
+    """
+    shutil.copytree(ahead, folder)
+    before = at(folder, NOW, lambda gate: gate.published())
+    came, told = crash(folder, count, how)
+    gate = Gate(folder, now=NOW)
+    shown_then, signed = gate.published(), gate.log_files
+    roots = {found.size: found.root for found in (before, shown_then)}
+    for note in (signed.committed(), *(signed.read(f"checkpoints/{n}") for n in (5, 305))):
+        if note is not None:
+            found = checkpoints.opened(notes.parse(note), gate.log_verifiers())[0]
+            assert roots.setdefault(found.size, found.root) == found.root
+    gate.public_log().entry(shown_then.size - 1)
+    assert not told or shown_then.size == int(told) == 305
+    more(gate)
+    after = gate.publish_log().trusted.checkpoint
+    assert after.size == 306
+    assert gate.check_log() == after
+    reader = gate.public_log()
+    for size, root in roots.items():
+        assert tlog.merkle.root(size, reader.node) == root
+    checked(gate, gate.prove_history())
+    gate.close()
+    return came
+
+
+@pytest.mark.parametrize("count", [3, 9, 17])
+def test_a_crash_while_publishing_loses_nothing(ahead, tmp_path, count):
+    """At a few of the changes of the disk; at every one, in the slow test."""
+    assert crashed(ahead, tmp_path / "w", count, "after")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["before", "half"])
+def test_a_crash_at_any_change_of_the_disk_loses_nothing(ahead, tmp_path, how):
+    """Whichever it is: the next call goes on, with one history."""
+    count = 0
+    while crashed(ahead, tmp_path / f"{count}" / "w", count + 1, how):
+        count += 1
+    assert count > 20

@@ -82,7 +82,7 @@ def test_the_vectors_are_those_that_the_script_writes(tmp_path):
 # ── properties ────────────────────────────────────────────────────────────────────────────────
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(SECRETS, st.binary(max_size=200))
 def test_a_slow_twin_makes_the_same(secret, alpha):
     """On random keys and inputs the twin has the same key, proof and output."""

@@ -51,16 +51,9 @@ TOLD_RIGHT = re.compile(
 
 
 @pytest.fixture(scope="module")
-def demos(tmp_path_factory):
-    """Replay twice, in two folders, with few members."""
-    places = [tmp_path_factory.mktemp(name) / "demo" for name in ("one", "two")]
-    return [replay(CASE, place, members=MEMBERS) for place in places]
-
-
-@pytest.fixture(scope="module")
-def demo(demos):
-    """Return one of the two."""
-    return demos[0]
+def demo(tmp_path_factory):
+    """Replay with few members."""
+    return replay(CASE, tmp_path_factory.mktemp("one") / "demo", members=MEMBERS)
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +86,10 @@ def run(capsys, *words):
 # ── the same twice ──────────────────────────────────────────────────────────────────────────
 
 
-def test_two_runs_give_the_same_numbers_and_the_same_report(demos):
+@pytest.mark.slow
+def test_two_runs_give_the_same_numbers_and_the_same_report(demo, tmp_path):
     """The same world gives the same record, tables and report, wherever it is acted out."""
-    one, two = demos
+    one, two = demo, replay(CASE, tmp_path / "demo", members=MEMBERS)
     assert one.act_one.record() == two.act_one.record()
     assert page(one) == page(two)
     for name in ("members", "choices", "items"):

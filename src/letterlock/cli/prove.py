@@ -26,13 +26,16 @@ def receipt(
     event: Annotated[
         int | None, typer.Option(min=0, help="The choice's event (default: the newest).")
     ] = None,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="Without the log's signature: takes no passphrase.")
+    ] = False,
     out: Out = None,
     workspace: Workspace = HERE,
     now: Now = None,
 ) -> None:
     """Give somebody the receipt of a choice: with its proof, once that is published."""
     gate = gate_of(workspace, now)
-    new_file(gate.receipt_of(gate.choice_of(subject, event)), out)
+    new_file(gate.receipt_of(gate.choice_of(subject, event), signed=not unsigned), out)
 
 
 @app.command()
@@ -98,4 +101,6 @@ def statement(
     )
     new_file(found, out)
     if out is not None:
-        show.OUT.print("it is recorded; publish that too: letterlock log checkpoint")
+        show.OUT.print(
+            "it is recorded; publish that too, or nobody can check it: letterlock log checkpoint"
+        )

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 from letterlock.domain import sha256
 from letterlock.errors import InputError, LogError, SignatureError
 from letterlock.evidence import verify
-from letterlock.evidence.bundle import History, Logged, encode
+from letterlock.evidence.bundle import MAX_SIZE, History, Logged, encode
 from letterlock.evidence.entries import entries_of
 from letterlock.gate.keys import Keys
 from letterlock.gate.workspace import silent, wall_clock
@@ -37,6 +37,8 @@ SEQUENCER: Final = "sequencer"
 
 _SECOND: Final = 1_000_000
 _BATCH: Final = 1 << 16  # entries read from the ledger at a time
+_ROOM: Final = MAX_SIZE // 2  # bytes for the checkpoints of a history
+_PROOF: Final = 64 * 48  # and for the proof between two of them, at most
 
 Consistency: TypeAlias = Callable[[int, int], Sequence[Hash]]
 """Sizes of an older and a newer tree → the proof that one is the beginning of the other."""
@@ -119,6 +121,7 @@ class PublicLog(Keys):
 
     def _integrate(self, log: Log, tiles: FolderTiles, progress: Progress) -> None:
         end = self.store.head().index + 1
+        self._check_begun_anew(log.size)
         while log.size < end:
             first = log.size
             rows = self.store.entries(first, upto=min(first + _BATCH, end) - 1)
@@ -127,6 +130,19 @@ class PublicLog(Keys):
             tiles.write({f"blobs/{sha256(blob)}": blob for blob in blobs})
             log.integrate(first, [each.entry for each in written])
             progress("integrating", log.size, end)
+
+    def _check_begun_anew(self, size: int) -> None:
+        """Refuse to sign anew, with sequencer/ lost or older, what is not what is public."""
+        public = self.published()
+        if public is None or public.size <= size:
+            return
+        rows = entries_of(self.store.entries(0, upto=public.size - 1))
+        if merkle.root_of(merkle.leaf_hash(each.entry) for each in rows) != public.root:
+            raise LogError(
+                f"the ledger's first {public.size} events are not the entries that are public, "
+                f"and {SEQUENCER}/ is older or lost: nothing was signed. Restore ledger.db "
+                "(docs/keys.md, Backup and restore)"
+            )
 
     def _sign(self, checkpoint: Checkpoint) -> bytes:
         return checkpoints.sign(checkpoint, self.log_signers(), self._seconds()).encode()
@@ -171,7 +187,7 @@ class PublicLog(Keys):
         def told(done: int) -> None:
             progress("checking files", done, signed.size)
 
-        if folders.staged():
+        if tlog.staged_name(signed) in folders.staged():
             tlog.fsck(folders.read, public.checkpoint, told)
             raise LogError(
                 "what is published holds, but going on with it was interrupted: letterlock log "
@@ -255,15 +271,19 @@ class PublicLog(Keys):
     def prove_history(self) -> bytes:
         """Return evidence that each published checkpoint continues the one before it.
 
-        Of those that log.policy accepts: others were published when it asked for less.
-        Raises LogError, SignatureError, ProofError.
+        Of those that log.policy accepts (others were published when it asked for less), the newest
+        for which an evidence file has room. Raises LogError, SignatureError, ProofError.
         """
         folders, reader, policy = self._folders(), self.public_log(), self.trust()
         found: dict[int, bytes] = {}
-        for size in folders.published():
+        room = _ROOM
+        for size in reversed(folders.published()):
             note = folders.read(f"checkpoints/{size}") or b""
+            room -= len(note) + _PROOF
+            if found and room < 0:
+                break
             with suppress(SignatureError):
-                found |= {policy.check(note).checkpoint.size: note}
+                found = {policy.check(note).checkpoint.size: note} | found
         if not found:
             policy.check(self._note())  # says why not
         proofs = [

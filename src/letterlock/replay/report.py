@@ -529,23 +529,34 @@ it:</p>
 
 def _public(world: World, act: ActThree) -> str:
     """Write what was published and proved: each evidence file, sentence by sentence."""
-    heads = dict(zip(act.files, ("The statement", "Her no", "Her absence"), strict=True))
+    heads = ("The statement", "Her no", "Her absence")
     shown = "\n".join(
-        f"<h3>{heads[name]} <small><code>{escape(name)}</code></small></h3>\n"
-        f"<p>It shows:</p>\n{_listed(finding.proved)}\n"
+        f"<h3>{title} <small><code>{escape(name)}</code></small></h3>\n"
+        f"<p>It shows:</p>\n{_listed(act.told(finding))}\n"
         f"<p>It does not show:</p>\n{_listed(finding.not_proved)}"
-        for name, finding in zip(act.files, act.findings, strict=True)
+        for title, name, finding in zip(heads, act.files, act.findings, strict=False)
     )
     seen = " and ".join(escape(name) for name in act.witnesses)
+    refused = (
+        f"The same statement about <code>{escape(act.other)}</code> is refused: "
+        f"{escape(act.refused)}."
+        if act.refused
+        else ""
+    )
+    hers = (
+        f"""<p>Account {escape(act.member)} had said no. Messages to or from her in the plain
+export: {act.messages:,}. She takes home two files, and needs nothing else but a list of whose
+signatures to rely on.</p>"""
+        if act.member
+        else ""
+    )
     return f"""<section aria-labelledby="public">
 <h2 id="public">{day_of(act.at)}: what anybody can check at home</h2>
 <p>{escape(world.name)} publishes its log, {act.entries:,} entries, of which everything about a
 person is a commitment that shows nothing. {seen}, made up too, cosign it. Then it signs a
-statement about <code>{escape(act.data_class)}</code>. The same statement about
-<code>{escape(act.other)}</code> is refused: {escape(act.refused)}.</p>
-<p>Account {escape(act.member)} had said no. Messages to or from her in the plain export:
-{act.messages:,}. She takes home two files, and needs nothing else but a list of whose signatures to
-rely on. Each was checked without the workspace, by files and that list alone.</p>
+statement about <code>{escape(act.data_class)}</code>. {refused}</p>
+{hers}
+<p>Checked without the workspace, by files and a policy alone:</p>
 {shown}
 </section>"""
 
