@@ -567,7 +567,7 @@ def test_a_log_without_all_its_entries_shows_nothing(gate, log):
     (log / "checkpoint").unlink()
     with pytest.raises(LogError, match="no log's folder"):
         held(gate, data, log)
-    with pytest.raises(UsageError, match="name its folder"):
+    with pytest.raises(UsageError, match="name it with --log"):
         checked(gate, data)
 
 

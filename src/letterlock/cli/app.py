@@ -257,7 +257,9 @@ def build(
     *,
     source: Sources = None,
     as_of: AsOf = None,
-    threads: Annotated[int, typer.Option(min=1, help="The result does not depend on it.")] = 2,
+    threads: Annotated[
+        int, typer.Option(min=1, max=256, help="The result does not depend on it.")
+    ] = 2,
     workspace: Workspace = HERE,
     now: Now = None,
     as_json: Json = False,

@@ -51,11 +51,11 @@ def serve(
     if url:
         witnesses.HttpWitness(url)  # what no log could ask is not put into a policy
     with serving.listen(host, port) as taken:
-        if not (found := witnesses.verifiers_in(folder)):
+        if not (found := _verifiers_in(folder)):
             if not name:
                 raise UsageError(f"there is no witness in {folder} yet: name it with --name")
             witnesses.make_keys(folder, name, new_passphrase)
-            found = witnesses.verifiers_in(folder)
+            found = _verifiers_in(folder)
         if name not in {"", found[0].name}:
             raise UsageError(f"the witness in {folder} is {found[0].name}, not {name}")
         witness = Witness(witnesses.signers_in(folder, passphrase), logs)
@@ -73,11 +73,18 @@ def serve(
 @app.command()
 def key(folder: Folder) -> None:
     """Print the witness's public keys: Ed25519, then ML-DSA-44."""
-    found = witnesses.verifiers_in(folder)
+    found = _verifiers_in(folder)
     if not found:
         raise UsageError(f"there is no witness in {folder} yet: letterlock witness serve makes it")
     for each in found:
         typer.echo(each.vkey)
+
+
+def _verifiers_in(folder: Path) -> tuple[Verifier, ...]:
+    """Return a witness's public keys. Raises UsageError for a workspace, whose keys are a log's."""
+    if (folder / "letterlock.toml").exists():
+        raise UsageError(f"{folder} is a workspace: a witness has a folder and keys of its own")
+    return witnesses.verifiers_in(folder)
 
 
 def _for_policy(keys: tuple[Verifier, ...], url: str) -> list[str]:

@@ -88,6 +88,8 @@ class Claim:
             raise InputError("a statement names each recipient once, in order, or all as *")
         if "" in self.recipients or (ANY in self.recipients and len(self.recipients) > 1):
             raise InputError("a statement names recipients, or all of them as *")
+        if self.end <= self.start:
+            raise InputError("a statement is about a period: this one ends before it begins")
         if not BEGINNING < self.start < self.end <= self.made < END:
             raise InputError("a statement is about a period that is over when it is made")
 

@@ -83,9 +83,9 @@ def verify(
         case Statement() if log is not None:
             return _statement(checked, evidence, log)
         case Release():
-            raise UsageError("this is about a release: name the folder of its files")
+            raise UsageError("this is about a release: name the folder of its files with --release")
         case Statement():
-            raise UsageError("a statement is checked against the whole log: name its folder")
+            raise UsageError("a statement is checked against the whole log: name it with --log")
 
 
 # ── releases, histories, statements ─────────────────────────────────────────────────────────

@@ -22,7 +22,9 @@ class Items(Workspace):
     def sources(self, names: Sequence[str] = ()) -> list[Source]:
         """Open the registered sources, or those named. Raises UsageError if there is none."""
         try:
-            there = sorted(p.name for p in (self.folder / "index").iterdir() if p.name[0] != ".")
+            index = self.folder / "index"
+            index.mkdir(exist_ok=True)  # a backup has none
+            there = sorted(p.name for p in index.iterdir() if p.name[0] != ".")
         except OSError as error:
             raise WorkspaceError(f"{self.folder} has no index: {error}") from error
         if missing := sorted(set(names) - set(there)):
@@ -70,6 +72,7 @@ class Items(Workspace):
             raise UsageError(f"source name {name!r}: use letters, digits, - and _")
         place = self.folder / "index" / name
         try:
+            place.parent.mkdir(exist_ok=True)
             with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{name}-") as made:
                 new, old = Path(made) / "new", Path(made) / "old"
                 new.mkdir()

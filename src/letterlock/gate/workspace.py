@@ -310,7 +310,9 @@ class Workspace:
     @contextmanager
     def _building(self) -> Iterator[None]:
         """Let one build run at a time, and no key be destroyed under it. WorkspaceError."""
-        with (self.folder / "releases" / ".lock").open("w") as lock:
+        releases = self.folder / "releases"
+        releases.mkdir(exist_ok=True)  # a backup has none
+        with (releases / ".lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:

@@ -49,10 +49,12 @@ header, main, footer {{ max-width: 50rem; margin: 0 auto; padding: 0 1.25rem; }}
 header {{ padding-top: 3.5rem; }}
 footer {{ padding-bottom: 4rem; color: #4d575b; font-size: .9375rem; }}
 p, ul, dl {{ max-width: 42rem; margin: 0 0 1rem; }}
-h1, h2 {{ line-height: 1.2; font-weight: 600; letter-spacing: -.01em; text-wrap: balance; }}
+h1, h2, h3 {{ line-height: 1.2; font-weight: 600; letter-spacing: -.01em; text-wrap: balance; }}
 h1 {{ font-size: 2.125rem; margin: 0 0 1rem; }}
 h2 {{ font-size: 1.375rem; margin: 3.5rem 0 .75rem; padding-top: 1.25rem;
   border-top: 1px solid {RULE}; }}
+h3 {{ font-size: 1.0625rem; margin: 1.75rem 0 .5rem; }}
+li {{ overflow-wrap: anywhere; }}
 .over {{ margin: 0 0 .5rem; color: #4d575b; font-size: .9375rem; }}
 .lede {{ font-size: 1.1875rem; line-height: 1.5; }}
 .note {{ max-width: none; border-left: 3px solid {ACCENT}; padding: .125rem 0 .125rem 1rem; }}
@@ -103,7 +105,7 @@ blockquote {{ margin: 0 0 1rem; padding-left: 1rem; border-left: 1px solid {GREY
   .wide, pre {{ overflow: visible; }}
   pre {{ white-space: pre-wrap; }}
   svg {{ min-width: 0; }}
-  h2, figcaption, caption, thead {{ break-after: avoid; }}
+  h2, h3, figcaption, caption, thead {{ break-after: avoid; }}
   .chart, tr, pre, blockquote {{ break-inside: avoid; }}
 }}
 """
@@ -528,12 +530,12 @@ it:</p>
 def _public(world: World, act: ActThree) -> str:
     """Write what was published and proved: each evidence file, sentence by sentence."""
     heads = ("The statement", "Her no", "Her absence")
-    rows = [
-        f'<th scope="row">{title}<br><small><code>{escape(name)}</code></small></th>'
-        f"<td>{_listed(act.told(finding))}</td><td>{_listed(finding.not_proved)}</td>"
+    shown = "\n".join(
+        f"<h3>{title} <small><code>{escape(name)}</code></small></h3>\n"
+        f"<p>It shows:</p>\n{_listed(act.told(finding))}\n"
+        f"<p>It does not show:</p>\n{_listed(finding.not_proved)}"
         for title, name, finding in zip(heads, act.files, act.findings, strict=False)
-    ]
-    head = [("File", ""), ("What it shows", "text"), ("What it does not", "text")]
+    )
     seen = " and ".join(escape(name) for name in act.witnesses)
     refused = (
         f"The same statement about <code>{escape(act.other)}</code> is refused: "
@@ -542,9 +544,9 @@ def _public(world: World, act: ActThree) -> str:
         else ""
     )
     hers = (
-        f"""<p>Account {escape(act.member)} had said no, and {act.messages:,} of the messages in the
-plain export are to or from her. She takes home two files, and needs nothing else but a list of
-whose signatures to rely on.</p>"""
+        f"""<p>Account {escape(act.member)} had said no. Messages to or from her in the plain
+export: {act.messages:,}. She takes home two files, and needs nothing else but a list of whose
+signatures to rely on.</p>"""
         if act.member
         else ""
     )
@@ -554,12 +556,13 @@ whose signatures to rely on.</p>"""
 person is a commitment that shows nothing. {seen}, made up too, cosign it. Then it signs a
 statement about <code>{escape(act.data_class)}</code>. {refused}</p>
 {hers}
-{_table("Checked without the workspace, by files and a policy alone", head, rows)}
+<p>Checked without the workspace, by files and a policy alone:</p>
+{shown}
 </section>"""
 
 
 def _listed(sentences: Iterable[str]) -> str:
-    return "<br>".join(escape(each.strip()) for each in sentences)
+    return "<ul>" + "".join(f"<li>{escape(each.strip())}</li>" for each in sentences) + "</ul>"
 
 
 def _region_name(name: str, *, excluded: bool) -> str:
