@@ -507,6 +507,20 @@ def test_a_workspace_is_made_once(tmp_path):
     assert len(files["browser.key"]) == 32
 
 
+def test_what_is_about_people_is_for_the_owner_alone_to_read(tmp_path):
+    """The ledger holds accounts and the salts of the public log; index and releases their rows."""
+    before = os.umask(0o022)
+    try:
+        gate = Gate.create(tmp_path / "w", simulated=True, now=NOW)
+        gate.record([Draft("subject.registered", {"subject": "ann", "member": True})])
+    finally:
+        os.umask(before)
+    kept = [gate.folder / "index", gate.folder / "releases", *gate.folder.glob("ledger.db*")]
+    assert not any(path.stat().st_mode & 0o077 for path in kept)
+    assert (gate.folder / "log").stat().st_mode & 0o777 == 0o755
+    gate.close()
+
+
 @pytest.mark.parametrize(
     ("config", "why"),
     [

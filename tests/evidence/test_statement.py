@@ -71,6 +71,18 @@ def test_a_release_that_turns_up_later_in_the_log_counts_too(w, log):
         check(log, claim, whole)
 
 
+def test_a_copy_of_an_old_checkpoint_does_not_bear_a_claim_out(w, world, log):
+    """Its signatures are good, but the release that makes the claim untrue is left out."""
+    size = world.releases["aaaa"].opened
+    root = merkle.root(size, log.tree.node)
+    claim = w.claim(log, data_class="message.direct", size=size, root=root)
+    early = replace(log, entries=log.entries[:size])
+    old = Checkpoint(w.ORIGIN, size, root)
+    with pytest.raises(LogError, match="before the period ends"):
+        check(early, claim, old)
+    check(early, replace(claim, end=world.events[5].time), old)
+
+
 def test_what_is_missing_or_unreadable_is_never_true(w, world, log):
     """A manifest, a policy text or an entry: an error, and nothing is shown."""
     claim = w.claim(log)

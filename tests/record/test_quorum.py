@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from letterlock.errors import InputError, SignatureError
-from letterlock.record import note, quorum
+from letterlock.errors import InputError, ProofError, SignatureError
+from letterlock.record import merkle, note, quorum
 from letterlock.record.checkpoint import Checkpoint, cosign, sign
 from letterlock.record.note import Kind, SecretSigner
 from letterlock.record.quorum import Group, LogKey, Policy, Witness
@@ -104,6 +104,18 @@ def test_a_log_speaks_for_its_own_origin_only():
         policy.check(stolen.encode())
     both = stolen.signed_by(SIGNED.signatures)
     assert [each.verifier for each in policy.check(both.encode()).logs] == [LOG.verifier]
+
+
+def test_an_empty_log_has_the_root_of_nothing():
+    """Whoever signs another one signs what is not so."""
+    policy = Policy((LogKey(LOG.verifier),))
+    for root, held in ((merkle.EMPTY_ROOT, True), (bytes(32), False)):
+        signed = sign(Checkpoint(ORIGIN, 0, root), [LOG], 0).encode()
+        if held:
+            assert policy.check(signed).checkpoint.size == 0
+        else:
+            with pytest.raises(ProofError, match="a root of something"):
+                policy.check(signed)
 
 
 def test_what_is_signed_in_the_future_does_not_count():

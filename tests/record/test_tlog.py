@@ -710,3 +710,17 @@ def test_a_partial_file_of_an_earlier_size_may_stay():
     end = len(store.public[entries_path(1, 44)]) - 2
     said = found(store, paths=store.paths())
     assert said == f"tile/entries/001.p/44: from byte {end} on, not what was signed"
+
+
+def test_what_does_not_continue_what_is_public_is_not_published():
+    """A writer that lost its own folder, and was told other entries, publishes nothing."""
+    store = MemoryStore()
+    log = log_in(store)
+    log.integrate(0, ENTRIES[:5])
+    log.publish(log.committed)
+    store.checkpoint = None
+    anew = log_in(store)
+    anew.integrate(0, [b"another", *ENTRIES[1:7]])
+    with pytest.raises(LogError, match="to publish this would deny them"):
+        anew.publish(anew.committed)
+    assert opened(store.read(tlog.CHECKPOINT)).size == 5

@@ -763,3 +763,14 @@ def test_a_large_index_does_not_wrap(release):
     altered_shard("authors", lambda v: [[2**32 - 1] for _ in v])(release)
     reseal(release)
     refused(release, "not in members.parquet")
+
+
+def test_a_small_file_of_many_members_is_not_unpacked(release):
+    """Two million rows of zeros in a few kilobytes: pseudonyms are hashes, so it is none."""
+    rows = pa.py_buffer(bytes(32 << 21))
+    names = pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), 1 << 21, [None, rows])
+    pq.write_table(pa.table({"pseudonym": names}), release / MEMBERS, compression="zstd")
+    before = pa.total_allocated_bytes()
+    with pytest.raises(VerificationError, match="cannot hold so many"):
+        pseudonyms(release)
+    assert pa.total_allocated_bytes() == before

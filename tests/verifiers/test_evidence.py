@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from letterlock.errors import LetterlockError
+from letterlock.evidence import bundle
+from letterlock.evidence.verify import verify
+from letterlock.record import quorum
+
 VECTORS = Path(__file__).resolve().parent.parent / "vectors" / "evidence"
 INDEX = json.loads((VECTORS / "index.json").read_text(encoding="utf-8"))
 
@@ -90,6 +95,46 @@ def test_no_key_is_known_by_accident(outsider, tmp_path, key) -> None:
     evidence = {"whole": whole, "beside": whole | {key: 1}, "within": within}
     found = outsider.answers(tmp_path, policy, evidence)
     assert found == {"whole": "yes", "beside": "error", "within": "error"}
+
+
+def nested(depth: int) -> object:
+    """Return empty lists within each other."""
+    return [nested(depth - 1)] if depth > 1 else []
+
+
+def test_what_is_too_large_for_us_is_too_large_for_them(outsider, tmp_path) -> None:
+    """32 lists and objects within each other, 2^18 values, 16 MiB: and up to there they cope."""
+    proved = json.loads((VECTORS / "valid" / "receipt-proved.json").read_text(encoding="utf-8"))
+    said = {
+        "32 deep": nested(30),
+        "33 deep": nested(31),
+        "many values": [0] * 2**18,
+        "many commas": "," * 2**18,
+        "one long text": "x" * 15_000_000,
+        "many escapes": "\n" * 2_000_000,
+    }
+    evidence = {
+        name: proved | {"receipt": proved["receipt"] | {"dpv:hasNotice": each}}
+        for name, each in said.items()
+    }
+    body = {"act": "withdraw", "lines": ["x" * 2**20], "subject": "gina"}
+    long = {"body": body, "index": 20, "kind": "choice.made", "time": 0, "v": 1}
+    evidence["long event"] = proved | {"event": json.dumps(long, separators=(",", ":"))}
+    whole = json.loads((VECTORS / "valid" / "member-in.json").read_text(encoding="utf-8"))
+    entry = json.dumps({"body": {"x": "x" * 2**16}, "index": 1}, separators=(",", ":"))
+    evidence["long entry"] = whole | {"key": whole["key"] | {"entry": entry}}
+    evidence["kind in a list"] = whole | {"kind": ["member"]}
+    policy = (VECTORS / "policies" / "two-of-three").read_bytes()
+    found = outsider.answers(tmp_path, policy, evidence)
+    held = {"32 deep", "one long text", "many escapes"}
+    assert found == {name: "yes" if name in held else "error" for name in evidence}
+    for name, each in evidence.items():
+        data = json.dumps(each).encode()
+        if name in held:
+            verify(bundle.parse(data), quorum.parse(policy), INDEX["now"])
+            continue
+        with pytest.raises(LetterlockError):
+            verify(bundle.parse(data), quorum.parse(policy), INDEX["now"])
 
 
 def test_the_tables_name_vectors_that_there_are() -> None:

@@ -14,6 +14,8 @@ import (
 
 const (
 	maxFile        = 16 << 20
+	maxEvent       = 1 << 20
+	maxEntry       = 65535
 	evidenceFormat = "letterlock/evidence/v1"
 	receiptFormat  = "letterlock/receipt/v1"
 	commitmentText = "letterlock/commitment/v1\x00"
@@ -100,6 +102,9 @@ func (j judge) event(r *reader, key, kind string) (*logged, error) {
 	index, entry, proof := l.count("index"), l.text("entry"), l.text("proof")
 	if err := l.done(); err != nil {
 		return nil, err
+	}
+	if len(entry) > maxEntry {
+		return nil, malformed("%s: no entry of a log has %d bytes", l.what, len(entry))
 	}
 	value, err := parseJSON([]byte(entry))
 	if err != nil {
@@ -366,6 +371,9 @@ func (j judge) receipt(r *reader) (answer, error) {
 	signed, proof := r.maybeText("signed"), r.maybeText("proof")
 	if err := r.done(); err != nil {
 		return answer{}, err
+	}
+	if len(event) > maxEvent {
+		return answer{}, malformed("receipt: an event of more than %d bytes", maxEvent)
 	}
 	value, err := parseJSON([]byte(event))
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 
 const (
 	maxDepth   = 32
+	maxValues  = 1 << 18 // counted as commas and opening brackets
 	maxInteger = 1<<53 - 1
 )
 
@@ -28,6 +29,9 @@ var wholeNumber = regexp.MustCompile(`^(0|-?[1-9][0-9]*)$`)
 func parseJSON(data []byte) (interface{}, error) {
 	if !utf8.Valid(data) {
 		return nil, malformed("not UTF-8")
+	}
+	if bytes.Count(data, []byte(","))+bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) > maxValues {
+		return nil, malformed("more than %d values", maxValues)
 	}
 	if !json.Valid(data) {
 		return nil, malformed("not JSON")
@@ -48,9 +52,6 @@ func parseJSON(data []byte) (interface{}, error) {
 }
 
 func parseValue(decoder *json.Decoder, depth int) (interface{}, error) {
-	if depth > maxDepth {
-		return nil, malformed("nested more than %d deep", maxDepth)
-	}
 	token, err := decoder.Token()
 	if err != nil {
 		return nil, malformed("not JSON: %v", err)
@@ -64,6 +65,9 @@ func parseValue(decoder *json.Decoder, depth int) (interface{}, error) {
 		}
 		return number, nil
 	case json.Delim:
+		if depth == maxDepth {
+			return nil, malformed("nested more than %d deep", maxDepth)
+		}
 		if token == '[' {
 			list := []interface{}{}
 			for decoder.More() {

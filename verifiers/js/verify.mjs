@@ -16,6 +16,8 @@ export class Malformed extends Error {}
 export class Untrue extends Error {}
 
 const MAX_FILE = 16 * 2 ** 20;
+const MAX_EVENT = 2 ** 20;
+const MAX_ENTRY = 65_535;
 const MAX_NOTE = 1_000_000;
 const MAX_SIGNATURES = 100;
 const MAX_EXTRA = 65_536;
@@ -103,7 +105,9 @@ const MAX_DEPTH = 32;
 const SPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?[0-9][0-9.eE+-]*/y;
 const WHOLE = /^(?:0|-?[1-9][0-9]*)$/;
-const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
+const MAX_VALUES = 2 ** 18; // counted as commas and opening brackets
+const PLAIN = /[^"\\\u0000-\u001f]*/y; // apart from escapes: one pattern of both runs out of stack
+const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 const WORDS = { true: true, false: false, null: null };
 
 /** Read JSON without duplicate keys, fractions or half characters. Objects become Maps. */
@@ -125,14 +129,20 @@ export function parseJSON(source, what) {
     return true;
   };
   const string = () => {
-    const found = match(STRING) ?? fail('not JSON');
-    const value = JSON.parse(found);
+    const start = at;
+    if (!sign('"')) fail('not JSON');
+    do match(PLAIN);
+    while (match(ESCAPE) !== undefined);
+    if (source[at] !== '"') fail('not JSON');
+    at += 1;
+    const value = JSON.parse(source.slice(start, at));
     return value.isWellFormed() ? value : fail('half a surrogate pair');
   };
   const value = (depth) => {
-    if (depth > MAX_DEPTH) fail(`nested more than ${MAX_DEPTH} deep`);
     match(SPACE);
     if (source[at] === '"') return string();
+    const inside = source[at] === '[' || source[at] === '{';
+    if (inside && depth === MAX_DEPTH) fail(`nested more than ${MAX_DEPTH} deep`);
     if (sign('[')) {
       const list = [];
       if (sign(']')) return list;
@@ -162,6 +172,9 @@ export function parseJSON(source, what) {
     const number = Number(digits);
     return WHOLE.test(digits) && Number.isSafeInteger(number) ? number : fail('not a whole number');
   };
+  let values = 0;
+  for (let i = 0; i < source.length; i++) if (',[{'.includes(source[i])) values += 1;
+  if (values > MAX_VALUES) fail(`more than ${MAX_VALUES} values`);
   const found = value(0);
   match(SPACE);
   if (at !== source.length) fail('text after the JSON value');
@@ -594,7 +607,7 @@ export async function verify(evidence, policy, now = Math.floor(Date.now() / 100
   need(value instanceof Map, 'evidence: not an object');
   need(value.get('format') === FORMAT, `evidence: not ${FORMAT}`);
   const kind = value.get('kind');
-  need(Object.hasOwn(KINDS, kind), `this program does not check the kind ${said(String(kind))}`);
+  need(typeof kind === 'string' && Object.hasOwn(KINDS, kind), `this program does not check the kind ${said(String(kind))}`);
   const content = new Map(value);
   content.delete('format');
   content.delete('kind');
@@ -616,6 +629,7 @@ async function inLog(policy, source, index, leaf, what) {
 /** Read LOGGED: an event about everyone, of one kind, shown to be in the log. */
 async function logged(policy, value, kind, what) {
   const { index, entry, proof } = take(value, LOGGED, what);
+  need(utf8(entry).length <= MAX_ENTRY, `${what}: no entry of a log is so long`);
   const event = take(parseCanonical(entry, `${what}.entry`), EVENT, `${what}.entry`);
   const right = event.index === index && event.kind === kind && event.v === 1;
   need(right, `${what}: the entry is event ${event.index}, ${said(event.kind)}`, Untrue);
@@ -756,6 +770,7 @@ async function receipt(content, policy) {
     receipt: 'object', event: 'text', salt: 'text', signed: 'text or null', proof: 'text or null',
   };
   const found = take(content, shape, 'receipt');
+  need(utf8(found.event).length <= MAX_EVENT, 'event: more than a mebibyte');
   const event = take(parseCanonical(found.event, 'event'), EVENT, 'event');
   const act = event.kind === 'choice.made' && event.v === 1 && ACTS.get(event.body.get('act'));
   const subject = event.body.get('subject');

@@ -161,19 +161,22 @@ def public_lines(result: Result) -> Iterator[str]:
         f"commitment; cosigned by {seen}, made up too",
         _IN,
     )
-    statement, receipt, absence = (finding.proved for finding in act.findings)
+    statement, *hers = (finding.proved for finding in act.findings)
     yield "   Signed, and checked against every entry:"
     yield from _folded(statement[0])
-    yield f"   Not signed, of {act.other}:"
-    yield from _folded(act.refused)
-    counted = result.world.words.counted
-    yield from _folded(
-        f"{act.member} said no, and {act.messages:,} {counted} that she sent or received would be "
-        "in the plain export. She holds:",
-        _IN,
-    )
-    yield from _folded(f"her receipt. {receipt[0]} {receipt[1].strip()}")
-    yield from _folded(f"a proof. {absence[0]}")
+    if act.refused:
+        yield f"   Not signed, of {act.other}:"
+        yield from _folded(act.refused)
+    if hers:
+        receipt, absence = hers
+        counted = result.world.words.counted
+        yield from _folded(
+            f"{act.member} said no, and {act.messages:,} {counted} that she sent or received would "
+            "be in the plain export. She holds:",
+            _IN,
+        )
+        yield from _folded(f"her receipt. {receipt[0]} {receipt[1].strip()}")
+        yield from _folded(f"a proof. {absence[0]}")
     yield "   Check it as a stranger would:"
     for words in act.commands(result.out):
         yield from _wrapped(words)

@@ -265,7 +265,8 @@ def check(
     """Check a claim against every entry of the log, from the first on, and say what was read.
 
     `checkpoint` is the one that `log` has to lead to; the claim's own size and root, if None. A
-    release that is sealed after the claim was made, but in the claim's period, makes it untrue.
+    release that is sealed after the claim was made, but in the claim's period, makes it untrue; so
+    that none can follow, such a log has to reach the period's end by the times of its entries.
     Raises ProofError if it is not true, and says which release, class and number of rows make it
     so; LogError or InputError if something is missing or cannot be read, so that nothing is shown.
     """
@@ -282,6 +283,11 @@ def check(
         _check_root(tree, claim)
     if tree.size != size or tree.root() != root:
         raise LogError(f"the entries of the log are not the {size:,} that were signed")
+    if checkpoint is not None and reading.time < claim.end:
+        raise LogError(
+            f"the log's last time is {text_of(reading.time)}, before the period ends: a release in "
+            "it may follow, and nothing is shown until a newer checkpoint reaches its end"
+        )
     reading.done()
     return Held(tree.size, reading.releases, reading.asked)
 

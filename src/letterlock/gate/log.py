@@ -121,6 +121,7 @@ class PublicLog(Keys):
 
     def _integrate(self, log: Log, tiles: FolderTiles, progress: Progress) -> None:
         end = self.store.head().index + 1
+        self._check_begun_anew(log.size)
         while log.size < end:
             first = log.size
             rows = self.store.entries(first, upto=min(first + _BATCH, end) - 1)
@@ -129,6 +130,19 @@ class PublicLog(Keys):
             tiles.write({f"blobs/{sha256(blob)}": blob for blob in blobs})
             log.integrate(first, [each.entry for each in written])
             progress("integrating", log.size, end)
+
+    def _check_begun_anew(self, size: int) -> None:
+        """Refuse to sign anew, with sequencer/ lost or older, what is not what is public."""
+        public = self.published()
+        if public is None or public.size <= size:
+            return
+        rows = entries_of(self.store.entries(0, upto=public.size - 1))
+        if merkle.root_of(merkle.leaf_hash(each.entry) for each in rows) != public.root:
+            raise LogError(
+                f"the ledger's first {public.size} events are not the entries that are public, "
+                f"and {SEQUENCER}/ is older or lost: nothing was signed. Restore ledger.db "
+                "(docs/keys.md, Backup and restore)"
+            )
 
     def _sign(self, checkpoint: Checkpoint) -> bytes:
         return checkpoints.sign(checkpoint, self.log_signers(), self._seconds()).encode()

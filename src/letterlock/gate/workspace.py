@@ -104,6 +104,7 @@ class Workspace:
         logged = [self.published(), self._checkpoint(self.log_files.committed())]
         self.store = SqliteStore(folder / "ledger.db")
         self._now = now
+        self._keys_known: tuple[int, list[Introduced]] = (-1, [])  # as of which event
         try:
             for each in logged:
                 if each is not None:
@@ -192,10 +193,13 @@ class Workspace:
 
     def introduced(self, use: str | None = None) -> list[Introduced]:
         """Return the keys that the ledger introduces, oldest first."""
-        events = list(self.store.events(upto=self.store.head().index))
-        gone = {(e.body or {}).get("key") for e in events if e.kind == "key.destroyed"}
-        found = [_introduced(e, gone) for e in events if e.kind == "key.introduced"]
-        return [each for each in found if use in {None, each.use}]
+        head = self.store.head().index
+        if self._keys_known[0] != head:
+            events = [e for e in self.store.events(upto=head) if e.kind.startswith("key.")]
+            gone = {(e.body or {}).get("key") for e in events if e.kind == "key.destroyed"}
+            found = [_introduced(e, gone) for e in events if e.kind == "key.introduced"]
+            self._keys_known = (head, found)
+        return [each for each in self._keys_known[1] if use in {None, each.use}]
 
     def published(self) -> Checkpoint | None:
         """Return the checkpoint that the public log's folder shows; None before the first."""
@@ -389,8 +393,9 @@ def _refuse_what_is_left(folder: Path) -> None:
 
 
 def _make_folders(folder: Path) -> None:
-    for name in ("index", "releases", "log"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "log").mkdir(parents=True, exist_ok=True)
+    for name in ("index", "releases"):
+        (folder / name).mkdir(mode=0o700, exist_ok=True)
     (folder / "keys").mkdir(mode=0o700)
 
 

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from letterlock.errors import InputError, SignatureError
+from letterlock.errors import InputError, ProofError, SignatureError
 from letterlock.record import checkpoint as checkpoints
 from letterlock.record import note as notes
 from letterlock.record.checkpoint import Checkpoint, Seen
+from letterlock.record.merkle import EMPTY_ROOT
 from letterlock.record.note import Kind, Verifier
 
 MAX_SIZE: Final = 1_000_000
@@ -157,9 +158,12 @@ class Policy:
             now: seconds since 1970-01-01 UTC. Signatures from more than AHEAD later do not count.
 
         Raises: InputError if it is no checkpoint; SignatureError if a line by one of the keys does
-        not hold, the log did not sign, or the quorum did not see it.
+        not hold, the log did not sign, or the quorum did not see it; ProofError if it is of an
+        empty log, and not with the root of nothing.
         """
         checkpoint, signed = checkpoints.opened(notes.parse(note), self._keys())
+        if not checkpoint.size and checkpoint.root != EMPTY_ROOT:
+            raise ProofError(f"{checkpoint.origin!r} is empty, and has a root of something")
         end = None if now is None else now + AHEAD
         seen = {
             each.verifier: each

@@ -554,7 +554,8 @@ class Log:
         """Make `note`, a checkpoint of this log with whatever cosignatures, the public one.
 
         Partial files whose full ones it covers are dropped then, as tlog-tiles allows. Raises
-        LogError if this log was never so, or a larger checkpoint is public already.
+        LogError if this log was never so, or if it does not continue what is public already: its
+        writer may have begun anew, with entries that are others by now.
         """
         if self._unsure:
             self.recover()
@@ -562,11 +563,18 @@ class Log:
         size = checkpoint.size
         if size > self.size or merkle.root(size, self.node) != checkpoint.root:
             raise LogError(f"the first {size} entries have another root, or are not there")
-        public = self._check(self._store.read(CHECKPOINT)).size
-        if public > size:
-            raise LogError(f"a checkpoint of {public} entries is public, and this is of {size}")
+        public = self._check(self._store.read(CHECKPOINT))
+        if public.size > size:
+            raise LogError(
+                f"a checkpoint of {public.size} entries is public, and this is of {size}"
+            )
+        if merkle.root(public.size, self.node) != public.root:
+            raise LogError(
+                f"the {public.size} entries that are public lead to another root than the first "
+                f"{public.size} here: to publish this would deny them"
+            )
         self._store.publish(note, size)
-        self._store.drop_partials(_full(public, size))
+        self._store.drop_partials(_full(public.size, size))
 
 
 def staged_name(checkpoint: Checkpoint) -> str:

@@ -139,7 +139,10 @@ def pseudonyms(folder: Path) -> bytes:
 
 
 def _names(path: Path) -> bytes:
-    table = pq.ParquetFile(path).read()
+    file = pq.ParquetFile(path)
+    if file.metadata.num_rows * NAME_SIZE // 2 > path.stat().st_size:
+        raise VerificationError(f"{MEMBERS}: pseudonyms do not compress, so it cannot hold so many")
+    table = file.read()
     names = table.column("pseudonym").to_pylist()
     if table.schema != _PSEUDONYMS or None in names:
         raise VerificationError(f"{MEMBERS}: not pseudonyms of {NAME_SIZE} bytes")

@@ -8,6 +8,7 @@ release. Everything is checked as a stranger would: files and a policy, without 
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from hashlib import sha256
@@ -47,6 +48,7 @@ ABSENCE: Final = "not-in-the-release.json"
 
 _ALL: Final = b"both"
 _SECOND: Final = 1_000_000
+_HASH: Final = re.compile("[0-9a-f]{64}")
 _KINDS: Final = {Kind.COSIGNATURE: "ed25519", Kind.MLDSA44: "mldsa44"}
 
 
@@ -60,21 +62,23 @@ class ActThree:
     witnesses: tuple[str, ...]
     other: str
     refused: str
-    member: str
+    member: str | None
     messages: int
     release: str
     files: tuple[str, ...]
     findings: tuple[Finding, ...]
+
+    def told(self, finding: Finding) -> list[str]:
+        """Return what is shown but for hashes: keys are drawn anew in each run, the rest is not."""
+        return [each for each in finding.proved if not _HASH.search(each)]
 
     def commands(self, out: Path) -> list[list[str]]:
         """Return how a stranger checks it, as command lines; `out` is the demo's folder."""
         proofs = out / PROOFS
         policy, log = ["--policy", str(proofs / POLICY)], str(out / WORKSPACE / "log")
         statement, *hers = (str(proofs / name) for name in self.files)
-        return [
-            ["letterlock", "verify", statement, *policy, "--log", log],
-            ["letterlock", "verify", *hers, *policy],
-        ]
+        found = [["letterlock", "verify", statement, *policy, "--log", log]]
+        return found + ([["letterlock", "verify", *hers, *policy]] if hers else [])
 
     def record(self) -> dict[str, Any]:
         """Return the act as JSON."""
@@ -114,19 +118,22 @@ def act_three(
             refused = str(error)
         (proofs / STATEMENT).write_bytes(_stated(gate, asked, world.question.messages))
         gate.publish_log(progress, ask=seen.ask)
-        member, messages = _member(world, network, gate, release)
-        (proofs / RECEIPT).write_bytes(gate.receipt_of(gate.choice_of(member)))
-        (proofs / ABSENCE).write_bytes(gate.member_proof(member, release))
+        columns, files = Columns(world, network), [STATEMENT]
+        member = _member(columns, network, gate, release)
+        if member is not None:  # a small world may have nobody
+            (proofs / RECEIPT).write_bytes(gate.receipt_of(gate.choice_of(member)))
+            (proofs / ABSENCE).write_bytes(gate.member_proof(member, release))
+            files += [RECEIPT, ABSENCE]
+        messages = 0 if member is None else _messages(columns, member)
         entries = gate.public_log().size
     finally:
         gate.close()
-    files = STATEMENT, RECEIPT, ABSENCE
     findings = check_evidence(
         [proofs / name for name in files], proofs / POLICY, log=workspace / "log"
     )
     return ActThree(
         asked.at, world.question.messages, entries, tuple(asked.witnesses), asked.other, refused,
-        member, messages, release, files, tuple(findings),
+        member, messages, release, tuple(files), tuple(findings),
     )  # fmt: skip
 
 
@@ -136,31 +143,23 @@ def _stated(gate: Gate, asked: Record, data_class: str) -> bytes:
     )
 
 
-def _member(world: World, network: Network, gate: Gate, release: str) -> tuple[str, int]:
-    """Return somebody of the complaint's class who refused and is not in a release.
-
-    And how many messages of that class she is in, of those in the plain export.
-    """
-    columns = Columns(world, network)
-    exported = columns.exported()
+def _member(columns: Columns, network: Network, gate: Gate, release: str) -> str | None:
+    """Return somebody who refused and is not in a release, of the complaint's class if possible."""
     acts = network.choices.column("act").to_numpy()
-    refusing = {
-        str(name)
-        for name in network.choices.filter(
-            pa.array(np.isin(acts, ["object", "withdraw"]))
-        ).column("subject").unique().to_pylist()
-    }  # fmt: skip
-    sent, received = columns.class_in(exported)
-    for name in sorted(columns.member[n].as_py() for n in sent | received):
-        if name in refusing:
-            found = bundle.parse(gate.member_proof(name, release))
-            if isinstance(found, Member) and not found.present:
-                return name, _messages(columns, exported, name)
-    raise InputError("in this world nobody of the class refused and stayed out of the release")
+    refused = pa.array(np.isin(acts, ["object", "withdraw"]))
+    refusing = network.choices.filter(refused).column("subject").unique().to_pylist()
+    sent, received = columns.class_in(columns.exported())
+    of_class = {columns.member[n].as_py() for n in sent | received}
+    for name in sorted(refusing, key=lambda name: (name not in of_class, name)):
+        found = bundle.parse(gate.member_proof(name, release))
+        if isinstance(found, Member) and not found.present:
+            return str(name)
+    return None
 
 
-def _messages(columns: Columns, exported: Any, name: str) -> int:  # noqa: ANN401 - (items,) bools
-    """Count the messages of the complaint's class in an export that somebody sent or received."""
+def _messages(columns: Columns, name: str) -> int:
+    """Count the messages of the complaint's class in the plain export that are to or from her."""
+    exported = columns.exported()
     classes = columns.items.column("data_class").to_numpy()
     of_class = exported & (classes == columns.world.question.messages)
     rows = columns.items.filter(pa.array(of_class))

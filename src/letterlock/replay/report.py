@@ -527,23 +527,33 @@ it:</p>
 
 def _public(world: World, act: ActThree) -> str:
     """Write what was published and proved: each evidence file, sentence by sentence."""
-    heads = dict(zip(act.files, ("The statement", "Her no", "Her absence"), strict=True))
+    heads = ("The statement", "Her no", "Her absence")
     rows = [
-        f'<th scope="row">{heads[name]}<br><small><code>{escape(name)}</code></small></th>'
-        f"<td>{_listed(finding.proved)}</td><td>{_listed(finding.not_proved)}</td>"
-        for name, finding in zip(act.files, act.findings, strict=True)
+        f'<th scope="row">{title}<br><small><code>{escape(name)}</code></small></th>'
+        f"<td>{_listed(act.told(finding))}</td><td>{_listed(finding.not_proved)}</td>"
+        for title, name, finding in zip(heads, act.files, act.findings, strict=False)
     ]
     head = [("File", ""), ("What it shows", "text"), ("What it does not", "text")]
     seen = " and ".join(escape(name) for name in act.witnesses)
+    refused = (
+        f"The same statement about <code>{escape(act.other)}</code> is refused: "
+        f"{escape(act.refused)}."
+        if act.refused
+        else ""
+    )
+    hers = (
+        f"""<p>Account {escape(act.member)} had said no, and {act.messages:,} of the messages in the
+plain export are to or from her. She takes home two files, and needs nothing else but a list of
+whose signatures to rely on.</p>"""
+        if act.member
+        else ""
+    )
     return f"""<section aria-labelledby="public">
 <h2 id="public">{day_of(act.at)}: what anybody can check at home</h2>
 <p>{escape(world.name)} publishes its log, {act.entries:,} entries, of which everything about a
 person is a commitment that shows nothing. {seen}, made up too, cosign it. Then it signs a
-statement about <code>{escape(act.data_class)}</code>. The same statement about
-<code>{escape(act.other)}</code> is refused: {escape(act.refused)}.</p>
-<p>Account {escape(act.member)} had said no, and {act.messages:,} of the messages in the plain
-export are to or from her. She takes home two files, and needs nothing else but a list of whose
-signatures to rely on.</p>
+statement about <code>{escape(act.data_class)}</code>. {refused}</p>
+{hers}
 {_table("Checked without the workspace, by files and a policy alone", head, rows)}
 </section>"""
 

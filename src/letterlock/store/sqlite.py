@@ -87,6 +87,8 @@ class SqliteStore:
         """Open (or create) the ledger. Raises WorkspaceError if that cannot be."""
         if not create and not path.is_file():
             raise WorkspaceError(f"no ledger at {path}: run `letterlock init` first")
+        if create and not path.exists():  # SQLite's own would be for everybody to read, salts too
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         self._path = path
         self._access = _access_to(path)
         self._engine = sa.create_engine(

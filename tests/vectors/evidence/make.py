@@ -22,7 +22,7 @@ from world import Log, World
 from letterlock.domain import canonical
 from letterlock.evidence import bundle
 from letterlock.evidence.bundle import Evidence
-from letterlock.record import note
+from letterlock.record import checkpoint, note
 from letterlock.record.note import Kind, SecretSigner
 
 HERE = Path(__file__).parent
@@ -536,6 +536,10 @@ def _histories(world: World, log: Log, of: Any) -> Iterator[Vector]:
     alone = replace(log, signers=(w.LOG,))
     mixed = bundle.History((alone.note(20), elsewhere.note(last)), true.consistency)
     yield Vector("history-of-two-logs", bundle.encode(mixed), PROOF, "two-logs")
+    nothing = checkpoint.sign(checkpoint.Checkpoint(w.ORIGIN, 0, b"\1" * 32), [w.LOG], log.seconds)
+    seen = nothing.signed_by(checkpoint.cosign(nothing, each, log.seconds) for each in (w.W1, w.W3))
+    empty = bundle.History((seen.encode(),), ())
+    yield Vector("history-of-an-empty-log-with-a-root", bundle.encode(empty), PROOF)
 
 
 def _copy(source: int, to: int) -> Tamper:
@@ -695,6 +699,7 @@ def _statements(world: World, log: Log, of: Any) -> Iterator[Vector]:
     )
     yield stated("of-another-root", PROOF, root=b"\0" * 32)
     yield stated("of-a-longer-log", "LogError", size=99)
+    yield stated("of-a-period-that-the-log-does-not-reach", "LogError", end=w.START + 40 * w.DAY)
     yield stated("of-no-known-class", PROOF, data_class="message.dierct")
     yield stated("of-no-known-recipient", PROOF, recipients=("ternn",))
     yield stated("by-a-stranger", SIGNATURE, replace(log, signers=(w.STRANGER,)))
@@ -705,7 +710,7 @@ def _statements(world: World, log: Log, of: Any) -> Iterator[Vector]:
     for name, old, new in (
         ("no-purpose", "train.*", "drain.*"),
         ("backwards", '"from":"2025-01-01"', '"from":"2026-01-01"'),
-        ("of-the-future", '"to":"2025-02-10"', '"to":"2027-02-10"'),
+        ("of-the-future", '"to":"2025-02-02"', '"to":"2027-02-02"'),
         ("time-written-otherwise", '"2025-01-01"', '"2025-01-01T00:00:00Z"'),
         ("with-more", '"class"', '"a":1,"class"'),
         ("with-space", '"class":', '"class": '),
@@ -721,7 +726,7 @@ def _statements(world: World, log: Log, of: Any) -> Iterator[Vector]:
         yield Vector(f"statement-{name}", bundle.encode(bundle.Statement(signed)), INPUT, **need)
     for name, old, new in (
         ("class-changed", "message.group", "message.grouq"),
-        ("period-changed", "2025-02-10", "2025-02-11"),
+        ("period-changed", "2025-02-02", "2025-02-03"),
         ("size-changed", '"size":33', '"size":32'),
         ("origin-changed", w.ORIGIN, w.OTHER),
     ):

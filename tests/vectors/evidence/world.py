@@ -411,7 +411,7 @@ def history(log: Log, sizes: Iterable[int]) -> bundle.History:
 def claim(log: Log, **more: Any) -> statement.Claim:
     """Return a claim about the whole log that is true of it, or another."""
     said: dict[str, Any] = {
-        "data_class": "message.group", "start": START, "end": START + 40 * DAY,
+        "data_class": "message.group", "start": START, "end": START + 32 * DAY,
         "purposes": "train.*", "recipients": ("*",), "size": len(log.entries),
         "root": log.tree.root, "made": START + 60 * DAY,
     }  # fmt: skip
