@@ -95,7 +95,7 @@ def test_a_slow_twin_makes_the_same(secret, alpha):
 
 
 @pytest.mark.slow
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(SECRETS, st.binary(max_size=2000), st.integers(0, 639))
 def test_a_slow_twin_agrees_on_much_more(secret, alpha, bit):
     """The same for many more, and one flipped bit of each proof is refused by both."""
