@@ -101,4 +101,6 @@ def statement(
     )
     new_file(found, out)
     if out is not None:
-        show.OUT.print("it is recorded; publish that too: letterlock log checkpoint")
+        show.OUT.print(
+            "it is recorded; publish that too, or nobody can check it: letterlock log checkpoint"
+        )
