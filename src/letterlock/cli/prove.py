@@ -48,7 +48,11 @@ def member(
     now: Now = None,
 ) -> None:
     """Prove that somebody is, or is not, among the people of a release."""
-    new_file(gate_of(workspace, now).member_proof(subject, release), out)
+    gate = gate_of(workspace, now)
+    proof = gate.member_proof(subject, release)
+    if subject not in gate.state([subject]).subjects:  # true all the same, but it may be a slip
+        show.ERR.print(f"nobody is recorded as {subject!r}: is the name right?", markup=False)
+    new_file(proof, out)
 
 
 @app.command()

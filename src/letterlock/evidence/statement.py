@@ -201,6 +201,7 @@ class _Reading:
     opened: dict[int, Public] = field(default_factory=dict)
     classes: set[str] = field(default_factory=set)
     recipients: set[str] = field(default_factory=set)
+    counts: dict[tuple[str, ...], dict[str, int]] = field(default_factory=dict)
     releases: int = 0
     asked: int = 0
 
@@ -236,7 +237,11 @@ class _Reading:
         if not self.claim.asks(sealed.time, purpose, recipient):
             return
         self.asked += 1
-        counts = _counts(self._beside(digest, f"the manifest of release {name}"), opened.body)
+        told = (digest, name, purpose, recipient)
+        if told not in self.counts:  # a log may seal one manifest many times, and it may be large
+            manifest = self._beside(digest, f"the manifest of release {name}")
+            self.counts[told] = _counts(manifest, opened.body)
+        counts = self.counts[told]
         for data_class, rows in sorted(counts.items()):
             if rows and covers(self.claim.data_class, data_class):
                 raise ProofError(
