@@ -10,7 +10,6 @@ import typer
 from letterlock.cli import show
 from letterlock.cli.options import HERE, Json, Now, Workspace, gate_of, new_file
 from letterlock.record.quorum import Trusted
-from letterlock.web.log import serve
 
 app = typer.Typer(no_args_is_help=True, help="The public log of what was recorded.")
 
@@ -109,6 +108,7 @@ def serve_log(
     workspace: Workspace = HERE,
 ) -> None:
     """Serve the log's files until Ctrl-C; any other web server may do the same with log/."""
+    from letterlock.web.log import serve  # noqa: PLC0415 - no other command waits for it
 
     def ready(url: str) -> None:
         show.ERR.print(f"the log is at {url}, until Ctrl-C", markup=False, highlight=False)

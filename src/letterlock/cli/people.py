@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -108,6 +108,8 @@ def choose(
     as_json: Json = False,
 ) -> None:
     """Record one choice, or load many. Without options, a no means everything."""
+    if receipt is not None and (as_json or off or load is not None):
+        raise UsageError("--receipt is for one choice, and --json holds its receipt already")
     gate = gate_of(workspace, now)
     if load is not None:
         finish(gate.load_choices(rows(load)), "choices", as_json=as_json)
@@ -149,7 +151,7 @@ def _show(gate: Gate, chosen: Chosen, receipt: Path | None, *, as_json: bool) ->
     """Print a choice as it was recorded, and give its receipt."""
     record = chosen.record()
     if as_json:
-        show.as_json(record | {"receipt": json.loads(_receipt(gate, chosen))})
+        show.as_json(_with_receipt(gate, chosen))
         return
     of = f", setting {record['setting']}" if "setting" in record else ""
     show.OUT.print(f"recorded as event {record['event']}: {record['subject']}{of}", markup=False)
@@ -162,6 +164,10 @@ def _show(gate: Gate, chosen: Chosen, receipt: Path | None, *, as_json: bool) ->
             show.OUT.print(f"    until {text_of(line.expires_at)}")
     if receipt is not None:
         new_file(_receipt(gate, chosen), receipt)
+
+
+def _with_receipt(gate: Gate, chosen: Chosen) -> dict[str, Any]:
+    return chosen.record() | {"receipt": json.loads(_receipt(gate, chosen))}
 
 
 def _receipt(gate: Gate, chosen: Chosen) -> bytes:
@@ -202,7 +208,10 @@ def _gpc(
 ) -> None:
     """Print what was made of a browser's signal."""
     if as_json:
-        show.as_json({"recorded": chosen is not None, **(chosen.record() if chosen else {})})
+        if chosen is None or off:  # that a browser no longer objects is no choice
+            show.as_json({"recorded": chosen is not None, **(chosen.record() if chosen else {})})
+        else:
+            show.as_json({"recorded": True, **_with_receipt(gate, chosen)})
     elif chosen is None:
         show.OUT.print("nothing new: this browser said so before")
     elif off:

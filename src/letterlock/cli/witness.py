@@ -13,8 +13,6 @@ from letterlock.errors import UsageError
 from letterlock.record.note import Verifier, parse_vkey
 from letterlock.record.witness import Witness, by_origin
 from letterlock.store import witnesses
-from letterlock.web import serving
-from letterlock.web import witness as web
 
 app = typer.Typer(
     no_args_is_help=True, help="See to it that a log shows everybody the same, and only grows."
@@ -47,6 +45,9 @@ def serve(
     ] = "",
 ) -> None:
     """Cosign checkpoints until Ctrl-C; makes FOLDER and its keys if they are not there."""
+    from letterlock.web import serving  # noqa: PLC0415 - no other command waits for it
+    from letterlock.web import witness as web  # noqa: PLC0415 - as above
+
     logs = by_origin(map(parse_vkey, log))
     if url:
         witnesses.HttpWitness(url)  # what no log could ask is not put into a policy
