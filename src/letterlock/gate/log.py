@@ -32,9 +32,6 @@ from letterlock.release.build import Progress
 from letterlock.store.tiles import FolderTiles, LogFolders
 from letterlock.store.witnesses import Gathered, gather
 
-LOG: Final = "log"
-SEQUENCER: Final = "sequencer"
-
 _SECOND: Final = 1_000_000
 _BATCH: Final = 1 << 16  # entries read from the ledger at a time
 _ROOM: Final = MAX_SIZE // 2  # bytes for the checkpoints of a history
@@ -94,7 +91,7 @@ class PublicLog(Keys):
         Nothing is published that the quorum of log.policy did not see; what was integrated stays,
         and the next call goes on from there. Raises LogError, SignatureError.
         """
-        with FolderTiles(self.folder / LOG, self.folder / SEQUENCER) as tiles:
+        with FolderTiles(self.log_files.public, self.log_files.private) as tiles:
             log = Log(tiles, self.origin, self._sign, self._opened)
             self._integrate(log, tiles, progress)
             policy, public = self.trust(), self.published()
@@ -140,7 +137,7 @@ class PublicLog(Keys):
         if merkle.root_of(merkle.leaf_hash(each.entry) for each in rows) != public.root:
             raise LogError(
                 f"the ledger's first {public.size} events are not the entries that are public, "
-                f"and {SEQUENCER}/ is older or lost: nothing was signed. Restore ledger.db "
+                "and sequencer/ is older or lost: nothing was signed. Restore ledger.db "
                 "(docs/keys.md, Backup and restore)"
             )
 
@@ -161,7 +158,7 @@ class PublicLog(Keys):
 
     def log_status(self) -> Status:
         """Say how far the log is."""
-        folders = self._folders()
+        folders = self.log_files
         committed, note = folders.committed(), folders.read(CHECKPOINT)
         recorded = self.store.head().index + 1
         integrated = 0 if committed is None else self._opened(committed).size
@@ -181,7 +178,7 @@ class PublicLog(Keys):
         published. Raises LogError, which names the first bad file and byte, or the event;
         SignatureError for a checkpoint that the log did not sign.
         """
-        folders, public = self._folders(), self.public_log()
+        folders, public = self.log_files, self.public_log()
         signed = self._opened(folders.committed() or self._note())
 
         def told(done: int) -> None:
@@ -239,20 +236,17 @@ class PublicLog(Keys):
         return self._reader(self._note())
 
     def _reader(self, note: bytes) -> Reader:
-        return Reader(self._folders().read, self._opened(note))
+        return Reader(self.log_files.read, self._opened(note))
 
     def blob(self, digest: str) -> bytes | None:
         """Return what stands beside the log under a SHA-256, None if nothing does."""
-        return self._folders().read(f"blobs/{digest}")
+        return self.log_files.read(f"blobs/{digest}")
 
     def _note(self) -> bytes:
-        found = self._folders().read(CHECKPOINT)
+        found = self.log_files.read(CHECKPOINT)
         if found is None:
             raise LogError("nothing is published yet: letterlock log checkpoint")
         return found
-
-    def _folders(self) -> LogFolders:
-        return LogFolders(self.folder / LOG, self.folder / SEQUENCER)
 
     # ── proofs ──────────────────────────────────────────────────────────────────────────────
 
@@ -274,7 +268,7 @@ class PublicLog(Keys):
         Of those that log.policy accepts (others were published when it asked for less), the newest
         for which an evidence file has room. Raises LogError, SignatureError, ProofError.
         """
-        folders, reader, policy = self._folders(), self.public_log(), self.trust()
+        folders, reader, policy = self.log_files, self.public_log(), self.trust()
         found: dict[int, bytes] = {}
         room = _ROOM
         for size in reversed(folders.published()):
