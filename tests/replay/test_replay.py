@@ -440,7 +440,8 @@ def test_the_report_loads_nothing(demo):
     """No script, no style but its own, no address; its policy forbids all that as well."""
     text = page(demo)
     found = Page(text)
-    assert not re.search(r"https?:|//|url\((?!#)|@import|<script|<link|<img|<image", text)
+    hashless = re.sub(r"'sha256-[^']*'", "", text)  # base64 may hold two slashes
+    assert not re.search(r"https?:|//|url\((?!#)|@import|<script|<link|<img|<image", hashless)
     assert not {name for _, name, _ in found.attributes} & {"src", "style", "onclick", "srcset"}
     assert {v for _, name, v in found.attributes if "href" in name} == {"#main"}
     style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)[1]
