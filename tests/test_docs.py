@@ -151,6 +151,7 @@ def script_of(document: str) -> str:
     return "".join(lines)
 
 
+@pytest.mark.slow
 def test_every_console_block_runs(tmp_path: Path) -> None:
     """The commands of each document end as it says, run in one go in an empty folder."""
     ran = 0
