@@ -149,10 +149,10 @@ def choose(
 
 def _show(gate: Gate, chosen: Chosen, receipt: Path | None, *, as_json: bool) -> None:
     """Print a choice as it was recorded, and give its receipt."""
-    record = chosen.record()
     if as_json:
         show.as_json(_with_receipt(gate, chosen))
         return
+    record = chosen.record()
     of = f", setting {record['setting']}" if "setting" in record else ""
     show.OUT.print(f"recorded as event {record['event']}: {record['subject']}{of}", markup=False)
     for line in chosen.lines:

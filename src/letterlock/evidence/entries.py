@@ -18,9 +18,8 @@ from letterlock.domain import Time, canonical, sha256
 from letterlock.errors import InputError, LedgerError
 from letterlock.evidence import strict
 from letterlock.ledger import PERSONAL, Body, Event, check_version
+from letterlock.record.tlog import MAX_ENTRY
 
-MAX_ENTRY: Final = 65_535
-"""Bytes: an entry's length stands in 16 bits before it (C2SP tlog-tiles)."""
 MAX_BLOB: Final = 2**26
 """Bytes of an event that stands beside the log, or of a manifest."""
 MAX_VALUES: Final = 2**22
@@ -115,7 +114,7 @@ def committed(commitment: bytes) -> bytes:
 
 def _written(content: bytes | None, commitment: bytes) -> Written:
     if content is None:
-        return Written(b'{"commitment":"%b"}' % hexlify(commitment))
+        return Written(committed(commitment))
     if _OPERATOR in content:
         content = _nameless(content, commitment)
     if len(content) <= MAX_ENTRY:

@@ -100,7 +100,7 @@ class Proofs(PublicLog):
         leaf = merkle.leaf_hash(opening.entry)
         name = memberset.pseudonym(memberset.scope(self.origin, opened, leaf), token)
         bucket, path = names.proof(name)
-        present = name in _split(bucket)
+        present = memberset.verify(names.root, names.depth, name, bucket, path)
         evidence = Member(subject, present, introduced, opening, seal, proof, bucket, tuple(path))
         self._check(evidence)
         return encode(evidence)
@@ -153,7 +153,7 @@ class Proofs(PublicLog):
         name = memberset.tag(token, number)
         bucket, path = names.proof(name)
         introduced, seal = self.logged(body["key"], sealed[-1].index)
-        present = name in _split(bucket)
+        present = memberset.verify(names.root, names.depth, name, bucket, path)
         evidence = Grants(subject, present, number, introduced, seal, proof, bucket, tuple(path))
         self._check(evidence)
         return encode(evidence)
@@ -257,7 +257,3 @@ class Proofs(PublicLog):
 
     def _check(self, evidence: Evidence, release: ReleaseFiles | None = None) -> None:
         verify.verify(evidence, self.trust(), release=release)
-
-
-def _split(bucket: bytes) -> set[bytes]:
-    return {bucket[at : at + NAME_SIZE] for at in range(0, len(bucket), NAME_SIZE)}

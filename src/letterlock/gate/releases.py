@@ -27,7 +27,7 @@ from letterlock.domain import (
     time_of,
 )
 from letterlock.errors import HeadMoved, ReleaseError, UsageError, WorkspaceError
-from letterlock.evidence.entries import MAX_ENTRY, entries_of
+from letterlock.evidence.entries import entries_of
 from letterlock.gate.items import Items
 from letterlock.gate.policies import drafts_of
 from letterlock.gate.workspace import silent
@@ -35,6 +35,7 @@ from letterlock.ledger import Draft, Event, fold_rules
 from letterlock.policy.decide import Decision, decide, recipient_of
 from letterlock.policy.document import read as read_document
 from letterlock.record import memberset, merkle
+from letterlock.record.tlog import MAX_ENTRY
 from letterlock.release import build as building
 from letterlock.release import manifest
 from letterlock.release.build import (

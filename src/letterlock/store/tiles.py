@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from letterlock.errors import LogError
+from letterlock.store import files as whole
 
 _PUBLIC: Final = re.compile(
     r"checkpoint|checkpoints/(0|[1-9][0-9]*)|blobs/[0-9a-f]{64}"
@@ -230,11 +231,7 @@ class FolderTiles(LogFolders):
         self._known.add(folder)
 
     def _synchronize(self, folder: Path) -> None:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        whole.sync(folder)
 
 
 def _checked(path: str, form: re.Pattern[str] = _PUBLIC) -> str:
