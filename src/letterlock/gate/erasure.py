@@ -7,7 +7,6 @@ reaches but that still leads to the person is "left", and only if nothing is lef
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -57,10 +56,7 @@ class Erasure(Keys):
         every proof holds as before. May be repeated, after an interruption too.
         Raises UsageError if nothing is recorded about her, LedgerError.
         """
-        hers = []
-        with suppress(UnicodeEncodeError):  # lone surrogates: nobody's account id
-            found = self.store.events(upto=self.store.head().index, subjects=[subject])
-            hers = [event for event in found if event.subject == subject]
+        hers = self._about(subject)
         if not hers:
             raise UsageError(f"nothing is recorded about {subject!r}: nothing was erased")
         erased = [event.index for event in hers if event.body is not None]

@@ -7,7 +7,6 @@ check it before it is handed out: nothing leaves here that does not hold.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +21,7 @@ from letterlock.evidence.verify import ReleaseFiles
 from letterlock.gate.log import PublicLog
 from letterlock.gate.offline import release_files
 from letterlock.gate.workspace import silent
-from letterlock.ledger import Draft, Event, fold_rules, read_shape
+from letterlock.ledger import Draft, fold_rules, read_shape
 from letterlock.record import memberset, merkle, note
 from letterlock.record.memberset import NAME_SIZE, MemberSet
 from letterlock.record.note import Kind, Signer
@@ -76,13 +75,6 @@ class Proofs(PublicLog):
         if not found or (index is not None and index not in found):
             raise UsageError(f"no such choice of {subject!r} is recorded, or it was erased")
         return found[-1] if index is None else index
-
-    def _about(self, subject: str) -> list[Event]:
-        """Return the events about somebody."""
-        with suppress(UnicodeEncodeError):  # lone surrogates: nobody's account id
-            found = self.store.events(upto=self.store.head().index, subjects=[subject])
-            return [event for event in found if event.subject == subject]
-        return []
 
     # ── one person ──────────────────────────────────────────────────────────────────────────
 

@@ -10,7 +10,7 @@ import secrets
 import time
 import tomllib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -344,6 +344,13 @@ class Workspace:
         if as_of is not None and as_of > now:
             raise UsageError(f"as of {text_of(as_of)} lies in the future")
         return now if as_of is None else as_of
+
+    def _about(self, subject: str) -> list[Event]:
+        """Return the events about somebody."""
+        with suppress(UnicodeEncodeError):  # lone surrogates: nobody's account id
+            found = self.store.events(upto=self.store.head().index, subjects=[subject])
+            return [event for event in found if event.subject == subject]
+        return []
 
     def state(self, subjects: Sequence[str], as_of: Time | None = None) -> State:
         """Return the state of a few subjects, folded event by event."""
