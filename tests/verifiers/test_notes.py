@@ -85,6 +85,12 @@ def cosigned(text: str, signer: SecretSigner, seconds: int) -> tuple[str, bytes]
     return signer.verifier.name, signer.verifier.key_id + time + signer.sign(message)
 
 
+def with_last_bit_flipped(line: tuple[str, bytes]) -> tuple[str, bytes]:
+    """Return a line whose signature is false, and its form as good as before."""
+    name, blob = line
+    return name, blob[:-1] + bytes([blob[-1] ^ 1])
+
+
 @dataclass(frozen=True)
 class Case:
     """A proof's note under a policy; `go` is what the one in Go says if it is not what we say."""
@@ -156,9 +162,11 @@ def key_of(public: bytes, name: str = ORIGIN, kind: int = 1) -> str:
 def notes() -> dict[str, Case]:
     """Return notes under the one policy that asks for no witness."""
     one, two = SignatureLine(*line_of(W1, TIME)), SignatureLine(*line_of(W1, TIME + 5))
-    broken = bytearray(GOOD.note)
-    broken[-20] ^= 1
-    flipped = plain(TEXT)[0], plain(TEXT)[1][:-1] + bytes([plain(TEXT)[1][-1] ^ 1])
+    flipped = with_last_bit_flipped(plain(TEXT))
+    witness = with_last_bit_flipped(cosigned(TEXT, W1, TIME))
+    *_, ml_line = signed(logs=[LOG], witnesses=[W3]).decode().splitlines()
+    _, name, blob = ml_line.split(" ")
+    ml_witness = with_last_bit_flipped((name, base64.b64decode(blob)))
     late = cosigned(TEXT, W1, 2**63 - 1)
     too_late = cosigned(TEXT, W1, 2**63)
     dirty = base64.b64encode(plain(TEXT)[1]).decode()
@@ -188,7 +196,10 @@ def notes() -> dict[str, Case]:
         "two times of one witness": replace(
             GOOD, note=by_hand(TEXT, plain(TEXT)) + one.encode() + two.encode()
         ),
-        "a witness's line false": replace(GOOD, note=bytes(broken).replace(b"\xff", b"")),
+        "a witness's line false": replace(GOOD, note=by_hand(TEXT, plain(TEXT), witness)),
+        "a witness's ML-DSA-44 line false": replace(
+            GOOD, note=by_hand(TEXT, plain(TEXT), ml_witness), go="yes"
+        ),
         "a witness's time changed": replace(
             GOOD, note=by_hand(TEXT, plain(TEXT), moved(cosigned(TEXT, W1, TIME)))
         ),
