@@ -583,6 +583,20 @@ _RECORDS: Final = frozenset(
         "key.destroyed",
         "grants.sealed",
         "statement.published",
+        # what left the gate, and what is owed since: read by lineage/
+        "recipient.keyed",
+        "release.approved",
+        "release.delivered",
+        "release.acknowledged",
+        "release.superseded",
+        "release.recalled",
+        "drops.published",
+        "model.trained",
+        "model.destroyed",
+        "obligation.due",
+        "obligation.met",
+        "order.received",
+        "erasure.certified",
     }
 )
 

@@ -20,6 +20,9 @@ from letterlock.domain import Rulebook, Signature, State, Time, sha256, text_of
 from letterlock.errors import InputError, LedgerError, UsageError, WorkspaceError
 from letterlock.evidence import entries
 from letterlock.ledger import Draft, Event, fold, fold_rules
+from letterlock.lineage.fold import fold as fold_lineage
+from letterlock.lineage.fold import take
+from letterlock.lineage.graph import Lineage
 from letterlock.record import checkpoint, merkle, note, tlog
 from letterlock.record.checkpoint import Checkpoint
 from letterlock.record.vrf import SecretKey
@@ -300,6 +303,18 @@ class Workspace:
         approval.check(approval.message(kind, body), signatures, self.rules().operators)
         self.record([Draft(kind, {**body, "signatures": signed_by(signatures)})])
 
+    def record_linked(self, *drafts: Draft) -> int:
+        """Record events of what left the gate, all or none, once they fold; returns the new head.
+
+        Raises InputError for one that cannot follow what is recorded.
+        """
+        with self._writing():
+            head, now = self.store.head(), self.now()
+            lineage = self.lineage()
+            for n, draft in enumerate(drafts, 1):
+                take(lineage, Event(head.index + n, now, draft.kind, draft.body))
+            return self.store.append(drafts, now=now, expect=head.index).index
+
     def publish_blob(self, data: bytes) -> None:
         """Show beside the log, by its SHA-256, what an event is about to name. Raises OSError."""
         path = self.folder / "log" / "blobs" / sha256(data)
@@ -344,6 +359,10 @@ class Workspace:
         if as_of is not None and as_of > now:
             raise UsageError(f"as of {text_of(as_of)} lies in the future")
         return now if as_of is None else as_of
+
+    def lineage(self) -> Lineage:
+        """Return where everything went that left the gate. Raises LedgerError."""
+        return fold_lineage(self.store.events(upto=self.store.head().index))
 
     def _about(self, subject: str) -> list[Event]:
         """Return the events about somebody."""
