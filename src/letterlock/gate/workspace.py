@@ -108,6 +108,7 @@ class Workspace:
         self.store = SqliteStore(folder / "ledger.db")
         self._now = now
         self._keys_known: tuple[int, list[Introduced]] = (-1, [])  # as of which event
+        self._lineage_known = (-1, Lineage())  # as of which event
         try:
             for each in logged:
                 if each is not None:
@@ -309,11 +310,19 @@ class Workspace:
         Raises InputError for one that cannot follow what is recorded.
         """
         with self._writing():
-            head, now = self.store.head(), self.now()
-            lineage = self.lineage()
-            for n, draft in enumerate(drafts, 1):
-                take(lineage, Event(head.index + n, now, draft.kind, draft.body))
-            return self.store.append(drafts, now=now, expect=head.index).index
+            return self._append_linked(drafts)
+
+    def _append_linked(self, drafts: Sequence[Draft]) -> int:
+        """Do so for a caller that holds the lock."""
+        head = self.store.head()
+        lineage, now = self.lineage(), self.now()
+        self._lineage_known = (-1, Lineage())  # what is folded ahead of the ledger must not stay
+        for n, draft in enumerate(drafts, 1):
+            take(lineage, Event(head.index + n, now, draft.kind, draft.body))
+        recorded = self.store.append(drafts, now=now, expect=head.index)
+        if recorded.time == now:
+            self._lineage_known = (recorded.index, lineage)
+        return recorded.index
 
     def publish_blob(self, data: bytes) -> None:
         """Show beside the log, by its SHA-256, what an event is about to name. Raises OSError."""
@@ -360,9 +369,20 @@ class Workspace:
             raise UsageError(f"as of {text_of(as_of)} lies in the future")
         return now if as_of is None else as_of
 
-    def lineage(self) -> Lineage:
-        """Return where everything went that left the gate. Raises LedgerError."""
-        return fold_lineage(self.store.events(upto=self.store.head().index))
+    def lineage(self, upto: int | None = None) -> Lineage:
+        """Return where everything went that left the gate, as of event `upto` (default: the last).
+
+        What is returned of the last is kept and folded onward: it is to be read, not to be changed.
+        Raises LedgerError.
+        """
+        if upto is not None:
+            return fold_lineage(self.store.events(upto=upto))
+        head, (seen, known) = self.store.head().index, self._lineage_known
+        if seen < head:
+            self._lineage_known = (-1, Lineage())  # what is folded halfway must not stay
+            new = (each for each in self.store.events(upto=head) if each.index > seen)
+            self._lineage_known = (head, fold_lineage(new, known))
+        return self._lineage_known[1]
 
     def _about(self, subject: str) -> list[Event]:
         """Return the events about somebody."""

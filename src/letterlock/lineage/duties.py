@@ -1,14 +1,18 @@
 """What is owed: how long each duty may take, and what alone shows that it was done (R33, R36).
 
 The clock runs in the log: a duty names the recorded time of its cause, and until when it is due.
+What is owed follows from the graph and from a cause, so nobody decides whom to tell.
+Spec: docs/spec/lineage.md.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
-from letterlock.domain import Time
-from letterlock.lineage.graph import Duty, Lineage
+from letterlock.domain import PolicyVersion, Reason, Time
+from letterlock.ledger import Draft
+from letterlock.lineage.graph import Delivery, Duty, Lineage, Model, Release
 
 MINUTE: Final[Time] = 60_000_000
 DAY: Final[Time] = 24 * 60 * MINUTE
@@ -20,18 +24,196 @@ HEAD_WITHIN: Final[Time] = DAY
 RECIPIENT_WITHIN: Final[Time] = 7 * DAY
 """Until a recipient has applied a list, or destroyed what was recalled, and countersigned."""
 
+PLATFORM: Final = "platform"
+"""Who owns a duty that is no recipient's."""
 
-def shows(lineage: Lineage, duty: Duty, evidence: int) -> bool:
-    """Say whether the event `evidence` shows that a duty was done; nothing else closes one."""
+_CAUSES: Final[Mapping[str, str]] = {
+    "unknown_party": "erasure",
+    "hold": "hold",
+    "age_unknown": "region",  # the ages of consent stand in the regional table
+    "minor": "region",
+    "region": "region",
+    "contract": "contract",
+    "objected": "objection",
+    "withdrawn": "withdrawal",
+    "grant_expired": "time",
+}
+"""What makes a release deny that had allowed; every other reason is the policy's."""
+
+
+# ── what is owed ────────────────────────────────────────────────────────────────────────────
+
+
+def for_drops(  # noqa: PLR0913, PLR0917 - whom a list drops from what, why, since when
+    lineage: Lineage,
+    release: str,
+    number: int,
+    since: Time,
+    reasons: Mapping[str, int],
+    policies: Iterable[PolicyVersion],
+) -> list[Draft]:
+    """Return what is owed once list `number` of a release drops people, `reasons` says how many.
+
+    The list itself, the platform's own copy, every delivery that still holds them, and every model
+    that learned from the release or came of one that did.
+    """
+    of, days = lineage.releases[release], model_days(policies)
+    about = {
+        "cause": cause_of(reasons), "reasons": dict(reasons), "release": release,
+        "recipient": of.recipient, "version": number,
+    }  # fmt: skip
+    found = [
+        _draft("drop", since, LIST_WITHIN, **about),
+        _draft("supersede", since, RECIPIENT_WITHIN, **about),
+    ]
+    for copy in held(of):
+        said = {"grant": copy.grant, "owner": copy.recipient}
+        found.append(_draft("apply", since, RECIPIENT_WITHIN, **about, **said))
+    for model in _kept(lineage, release):
+        said = {"model": model.digest, "owner": model.owner}
+        found.append(_draft("forget", since, days, **about, **said))
+    return found
+
+
+def for_model(lineage: Lineage, digest: str, policies: Iterable[PolicyVersion]) -> list[Draft]:
+    """Return what is owed for a model that is registered after its data was dropped or recalled.
+
+    Its clock began when that of the list did: telling late gains no time.
+    """
+    days, model, found = model_days(policies), lineage.models[digest], []
+    learned = lineage.versions_of(digest)
+    for cause in lineage.duties.values():
+        if cause.release not in learned:
+            continue
+        if cause.duty == "drop" and learned[cause.release] < cause.version:
+            duty = "forget"
+        elif cause.duty == "erase":  # the release was recalled, and with it its every version
+            duty = "destroy"
+        else:
+            continue
+        kept = ("cause", "reasons", "release", "recipient", "version", "order")
+        about = {key: getattr(cause, key) for key in kept}
+        said = {"model": digest, "owner": model.owner}
+        found.append(_draft(duty, cause.since, days, **about, **said))
+    return found
+
+
+def for_recall(
+    lineage: Lineage, release: str, since: Time, order: str, policies: Iterable[PolicyVersion]
+) -> list[Draft]:
+    """Return what is owed once a release is recalled: every copy of it, and every model, goes.
+
+    `order` names the order that it is for, if one was received. The platform's own copy is a duty
+    to erase, which two operators certify: nobody countersigns it to the platform.
+    """
+    of, days = lineage.releases[release], model_days(policies)
+    about = {
+        "cause": "order" if order else "recall", "release": release,
+        "recipient": of.recipient, "order": order,
+    }  # fmt: skip
+    found = [_draft("erase", since, RECIPIENT_WITHIN, **about)]
+    for copy in held(of):
+        said = {"grant": copy.grant, "owner": copy.recipient}
+        found.append(_draft("destroy", since, RECIPIENT_WITHIN, **about, **said))
+    for model in _kept(lineage, release):
+        said = {"model": model.digest, "owner": model.owner}
+        found.append(_draft("destroy", since, days, **about, **said))
+    return found
+
+
+def for_erasure(since: Time, policies: Iterable[PolicyVersion]) -> Draft:
+    """Return what is owed once somebody was erased: whose, the duty does not say."""
+    return _draft("erase", since, model_days(policies), cause="erasure")
+
+
+def cause_of(reasons: Mapping[str, int]) -> str:
+    """Return what most people are dropped for, the graver reason of two that weigh the same."""
+    most = max(reasons, key=lambda name: (reasons[name], -Reason[name.upper()]))
+    return _CAUSES.get(most, "policy")
+
+
+def model_days(policies: Iterable[PolicyVersion]) -> Time:
+    """Return how long a model may stay, the smallest number of days that a policy in force says.
+
+    Where none says it, a model may stay no longer than a copy.
+    """
+    said = [p.withdrawal.days * DAY for p in policies if p.withdrawal is not None]
+    return min(said, default=RECIPIENT_WITHIN)
+
+
+def held(release: Release) -> Iterator[Delivery]:
+    """Yield the deliveries of a release that its recipient may still hold.
+
+    Passed over: those whose destruction is countersigned, and those that were never acknowledged
+    and were delivered anew since (a package that was lost on its way).
+    """
+    newest = {delivery.recipient: delivery.grant for delivery in release.deliveries}
+    for delivery in release.deliveries:
+        if delivery.destroyed:
+            continue
+        if delivery.acknowledged or newest[delivery.recipient] == delivery.grant:
+            yield delivery
+
+
+def _kept(lineage: Lineage, release: str) -> Iterator[Model]:
+    return (model for model in lineage.models_of(release) if not model.gone)
+
+
+def _draft(duty: str, since: Time, within: Time, **about: Any) -> Draft:  # noqa: ANN401 - a body
+    clock = {"duty": duty, "since": since, "due": since + within}
+    return Draft("obligation.due", {**_NOTHING, **about, **clock})
+
+
+_NOTHING: Final[Mapping[str, Any]] = {
+    "cause": "", "reasons": {}, "release": "", "recipient": "", "grant": "", "model": "",
+    "version": 0, "owner": PLATFORM, "order": "",
+}  # fmt: skip
+
+
+# ── what shows that it was done ─────────────────────────────────────────────────────────────
+
+
+def evidence(lineage: Lineage, duty: Duty) -> Iterator[int]:
+    """Yield the events that show that a duty was done, the earliest first; nothing else does."""
     release = lineage.releases.get(duty.release)
-    if duty.duty == "drop" and release is not None:
-        return any(each.index == evidence and each.number >= duty.version for each in release.lists)
-    if duty.duty == "supersede" and release is not None:
-        return any(v.index == evidence and v.number >= duty.version for v in release.versions)
-    if duty.model and duty.duty in {"forget", "destroy"}:
-        gone = lineage.models[duty.model].destroyed
-        return gone is not None and gone.index == evidence and gone.complete
-    if duty.duty == "erase":
-        found = lineage.certified.get(evidence)
-        return found is not None and found.obligation == duty.index and found.complete
-    return False
+    if duty.model:
+        destroyed = lineage.models[duty.model].destroyed
+        if destroyed is not None and destroyed.complete:
+            yield destroyed.index
+    elif duty.duty == "erase":
+        for index, found in lineage.certified.items():
+            if found.obligation == duty.index and found.complete:
+                yield index
+    elif release is None:
+        return
+    elif duty.duty == "drop":
+        yield from (each.index for each in release.lists if each.number >= duty.version)
+    elif duty.duty == "supersede":
+        yield from (v.index for v in release.versions if v.number >= duty.version)
+    elif duty.duty in {"apply", "destroy"}:
+        yield from _countersigned(lineage, duty)
+
+
+def _countersigned(lineage: Lineage, duty: Duty) -> Iterator[int]:
+    """Yield the recipient's inventories that show it: nothing is left, or nothing of the list."""
+    for each in lineage.deliveries[duty.grant].acknowledged:
+        if each.destroyed or (duty.duty == "apply" and each.version >= duty.version):
+            yield each.index
+
+
+def shows(lineage: Lineage, duty: Duty, event: int) -> bool:
+    """Say whether an event shows that a duty was done."""
+    return event in evidence(lineage, duty)
+
+
+def closing(lineage: Lineage, now: Time, purpose: str, recipient: str) -> list[Duty]:
+    """Return the overdue duties that close the gate for a purpose and recipient, oldest first.
+
+    One that is about no release closes it for everybody.
+    """
+    found = []
+    for duty in lineage.overdue(now):
+        release = lineage.releases.get(duty.release)
+        if release is None or (release.purpose, release.recipient) == (purpose, recipient):
+            found.append(duty)
+    return sorted(found, key=lambda duty: (duty.due, duty.index))

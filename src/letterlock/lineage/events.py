@@ -75,7 +75,8 @@ _SHAPES: Final[Mapping[str, strict.Shape]] = {
     },
     "obligation.due": {
         "duty": str, "cause": str, "reasons": dict, "release": str, "recipient": str,
-        "model": str, "version": int, "since": int, "due": int, "owner": str, "order": str,
+        "grant": str, "model": str, "version": int, "since": int, "due": int, "owner": str,
+        "order": str,
     },
     "obligation.met": {"obligation": int, "evidence": int},
     "order.received": {"order": str, "text": str, "query": dict, "signatures": list},
@@ -168,7 +169,7 @@ _CHECKS: Final[Mapping[str, Callable[..., None]]] = {
     "certificate": _matches(_HASH, "SHA-256"),
     "terms": _hash_or_none,
     "model": _hash_or_none,
-    "grant": _matches(_GRANT, "grant (32 hexadecimal digits)"),
+    "grant": _matches(_GRANT, "grant (32 hexadecimal digits)", empty=True),
     "release": _matches(_RELEASE, "release", empty=True),
     "duty": _one_of(DUTIES),
     "cause": _one_of(CAUSES),

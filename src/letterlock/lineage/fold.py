@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
-from letterlock.errors import InputError, LedgerError
+from letterlock.errors import InputError, LedgerError, SignatureError
+from letterlock.evidence import strict
 from letterlock.ledger import Event
 from letterlock.lineage import duties, events
 from letterlock.lineage.events import Body
@@ -30,11 +31,15 @@ from letterlock.lineage.graph import (
     Source,
     Version,
 )
+from letterlock.record import note
 
 
-def fold(recorded: Iterable[Event]) -> Lineage:
-    """Fold events, in recorded order. Raises LedgerError at the first that is not in order."""
-    lineage = Lineage()
+def fold(recorded: Iterable[Event], onto: Lineage | None = None) -> Lineage:
+    """Fold events, in recorded order, onto what was folded of those before them.
+
+    Raises LedgerError at the first that is not in order; `onto` is of no use then.
+    """
+    lineage = Lineage() if onto is None else onto
     for event in recorded:
         try:
             take(lineage, event)
@@ -151,7 +156,45 @@ def _acknowledged(lineage: Lineage, body: Body, event: Event) -> None:
         raise InputError(f"no delivery has grant {body['grant']}")
     if (delivery.release, delivery.recipient) != (body["release"], body["recipient"]):
         raise InputError(f"grant {body['grant']} was for another release or recipient")
-    delivery.acknowledged.append(Acknowledged(body["note"], event.index, event.time))
+    if delivery.destroyed:
+        raise InputError(f"nothing is left of the copy under grant {body['grant']}: that is final")
+    version, destroyed = _inventory(lineage, delivery, body["note"])
+    delivery.acknowledged.append(
+        Acknowledged(body["note"], version, destroyed, event.index, event.time)
+    )
+
+
+def _inventory(lineage: Lineage, delivery: Delivery, text: str) -> tuple[int, bool]:
+    """Return what a countersigned inventory says: at which version the copy is, or that it is gone.
+
+    Raises InputError for one that its recipient did not sign, or that is not what must be left.
+    """
+    found = note.parse(text.encode())
+    key = lineage.keys.get(delivery.recipient)
+    if key is None:
+        raise InputError(f"recipient {delivery.recipient} has no key to countersign with")
+    try:
+        note.signers_of(found, [note.parse_vkey(key.signing)])
+    except SignatureError as error:
+        raise InputError(f"an inventory that {delivery.recipient} did not sign") from error
+    said = strict.parse(found.text.split("\n", 1)[1].encode(), "inventory", limit=note.MAX_SIZE)
+    release = lineage.releases[delivery.release]
+    said_of = (said["grant"], said["release"], said["recipient"])
+    if said_of != (delivery.grant, delivery.release, delivery.recipient):
+        raise InputError("an inventory of something else")
+    version, destroyed = said["version"], said["destroyed"]
+    if destroyed:
+        return version, True
+    expected = next((each for each in release.lists if each.number == version), None)
+    if version == 0:
+        sealed = release.versions[0]
+        if any(said[key] != getattr(sealed, key) for key in ("members", "depth", "root")):
+            raise InputError("an inventory of another copy than was sealed")
+    elif expected is None:
+        raise InputError(f"release {release.id} has no drop list {version}")
+    else:
+        _check_left(expected, said, "inventory")
+    return version, False
 
 
 def _recalled(lineage: Lineage, body: Body, event: Event) -> None:
@@ -196,7 +239,7 @@ def _destroyed(lineage: Lineage, body: Body, event: Event) -> None:
     model = lineage.models.get(body["model"])
     if model is None or model.owner != body["owner"]:
         raise InputError(f"{body['owner']} has no model {body['model']}")
-    if model.destroyed is not None and model.destroyed.complete:
+    if model.gone:
         raise InputError(f"model {body['model']} is destroyed already")
     said = (body["certificate"], body["complete"])
     model.destroyed = Destroyed(*said, event.index, event.time)
@@ -207,9 +250,29 @@ def _due(lineage: Lineage, body: Body, event: Event) -> None:
         _release(lineage, body)
     if body["model"] and body["model"] not in lineage.models:
         raise InputError(f"a duty about model {body['model']}, which is not registered")
+    _check_about(lineage, body)
     if not body["since"] <= body["due"] or body["since"] > event.time:
         raise InputError("a duty is due after its cause, and that is not in the future")
     lineage.duties[event.index] = Duty(event.index, **body)
+
+
+def _check_about(lineage: Lineage, body: Body) -> None:
+    """Refuse a duty that nothing could show as done, for it does not say about what it is."""
+    duty, model, grant = body["duty"], body["model"], body["grant"]
+    of_copy = duty == "apply" or (duty == "destroy" and not model)
+    delivery = lineage.deliveries.get(grant)
+    if of_copy != bool(grant) or (grant and delivery is None):
+        raise InputError(f"a duty to {duty} names one delivery, if it is about a copy")
+    if delivery is not None and (delivery.release, delivery.recipient) != (
+        body["release"], body["recipient"],
+    ):  # fmt: skip
+        raise InputError(f"grant {grant} was for another release or recipient")
+    if bool(model) != (duty == "forget" or (duty == "destroy" and not grant)):
+        raise InputError(f"a duty to {duty} names one model, if it is about one")
+    if not body["release"] and duty != "erase":
+        raise InputError(f"a duty to {duty} names a release")
+    if duty in {"drop", "supersede", "apply"} and not body["version"]:
+        raise InputError(f"a duty to {duty} names the number of a drop list")
 
 
 def _met(lineage: Lineage, body: Body, _event: Event) -> None:

@@ -54,9 +54,11 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A recipient's countersigned inventory, as it was recorded."""
+    """A recipient's countersigned inventory: its copy is at `version`, or `destroyed`."""
 
     note: str
+    version: int
+    destroyed: bool
     index: int
     time: Time
 
@@ -78,6 +80,16 @@ class Delivery:
     index: int
     time: Time
     acknowledged: list[Acknowledged] = field(default_factory=list)
+
+    @property
+    def destroyed(self) -> bool:
+        """Whether its recipient countersigned that nothing is left of it: that is for good."""
+        return any(each.destroyed for each in self.acknowledged)
+
+    @property
+    def at(self) -> int | None:
+        """Return the version that the newest inventory shows; None before the first."""
+        return self.acknowledged[-1].version if self.acknowledged else None
 
 
 @dataclass(slots=True)
@@ -133,6 +145,11 @@ class Model:
     time: Time
     destroyed: Destroyed | None = None
 
+    @property
+    def gone(self) -> bool:
+        """Whether nothing is left of it, as a certificate says."""
+        return self.destroyed is not None and self.destroyed.complete
+
 
 @dataclass(frozen=True, slots=True)
 class Destroyed:
@@ -164,6 +181,7 @@ class Duty:
     reasons: Mapping[str, int]
     release: str
     recipient: str
+    grant: str
     model: str
     version: int
     since: Time
@@ -238,15 +256,26 @@ class Lineage:
                 found.add(model.digest)
                 yield model
 
-    def releases_of(self, digest: str) -> set[str]:
-        """Return the releases that a model learned from, itself or through others."""
-        found: set[str] = set()
+    def versions_of(self, digest: str) -> dict[str, int]:
+        """Return the releases that a model learned from, itself or through others.
+
+        Each with the oldest version that it learned from.
+        """
+        found: dict[str, int] = {}
+        for model in [self.models[digest], *self.ancestors(digest)]:
+            for source in model.sources:
+                if source.release:
+                    found[source.release] = min(
+                        source.version, found.get(source.release, source.version)
+                    )
+        return found
+
+    def ancestors(self, digest: str) -> Iterator[Model]:
+        """Yield the models that one came of, however far, nearest first."""
         asked, seen = [digest], {digest}
         while asked:
-            for source in self.models[asked.pop()].sources:
-                if source.release:
-                    found.add(source.release)
-                elif source.model not in seen:
+            for source in self.models[asked.pop(0)].sources:
+                if source.model and source.model not in seen:
                     seen.add(source.model)
                     asked.append(source.model)
-        return found
+                    yield self.models[source.model]
