@@ -166,7 +166,11 @@ def content(folder: Path) -> bytes:
 
 def read(folder: Path) -> dict[str, Any]:
     """Read a release's manifest. Raises VerificationError if it is none, or not canonical."""
-    path, data = folder / OUTGOING / NAME, content(folder)
+    return parse(content(folder), str(folder / OUTGOING / NAME))
+
+
+def parse(data: bytes, path: str = NAME) -> dict[str, Any]:
+    """Read a manifest's bytes; `path` is how errors call it. Raises VerificationError."""
     try:
         record = json.loads(data)
         canonically = canonical(record) + b"\n"
