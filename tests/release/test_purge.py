@@ -31,9 +31,10 @@ from letterlock.ledger import Draft, fold
 from letterlock.policy.clauses import covers_place
 from letterlock.policy.decide import facts_at, recipient_of
 from letterlock.release.build import judge
+from letterlock.release.facts import Match
 from letterlock.release.kernel import reason_and_role
 from letterlock.release.plan import make_plan
-from letterlock.release.purge import CLEAR, NOBODY, Match, Reach
+from letterlock.release.purge import CLEAR, NOBODY, Reach
 from workspaces import SUBJECTS, Drawer, columns, live, reading, renamed
 from worlds import CONTRACTS, PATTERNS, PLACES, Maker, World, day, requests
 

@@ -7,6 +7,7 @@ Logic lives in the modules it calls.
 
 from letterlock.gate.contracts import Contracts
 from letterlock.gate.erasure import Erased, Erasure
+from letterlock.gate.exposure import Exposure, Found
 from letterlock.gate.holds import Held, Holds
 from letterlock.gate.notices import Exported, Notices
 from letterlock.gate.operators import Operators
@@ -23,6 +24,7 @@ __all__ = [
     "Chosen",
     "Erased",
     "Exported",
+    "Found",
     "Gate",
     "Held",
     "Loaded",
@@ -30,5 +32,7 @@ __all__ = [
 ]
 
 
-class Gate(Operators, Policies, Notices, People, Contracts, Holds, Releases, Proofs, Erasure):
+class Gate(
+    Operators, Policies, Notices, People, Contracts, Holds, Exposure, Releases, Proofs, Erasure
+):
     """One workspace, opened: every verb there is."""

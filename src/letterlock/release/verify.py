@@ -85,7 +85,7 @@ def _check_files(outgoing: Path, record: dict[str, Any]) -> int:
     if len(listed) != len(record["files"]) or MEMBERS not in listed:
         raise VerificationError("the manifest lists a file twice, or no members.parquet")
     for path, entry in listed.items():
-        _check_hash(outgoing, path, entry)
+        check_hash(outgoing, path, entry)
     members = _check_members(outgoing / MEMBERS, listed[MEMBERS]["rows"], record)
     _check_places(set(listed) - {MEMBERS}, record["shards"])
     used, classes = np.zeros(members, np.bool_), Counter[str]()
@@ -103,7 +103,8 @@ def _check_files(outgoing: Path, record: dict[str, Any]) -> int:
     return rows
 
 
-def _check_hash(folder: Path, path: str, entry: dict[str, Any]) -> None:
+def check_hash(folder: Path, path: str, entry: dict[str, Any]) -> None:
+    """Check that a file is the one that a manifest's `entry` names. Raises VerificationError."""
     plain = PurePosixPath(path)
     if plain.is_absolute() or ".." in plain.parts:
         raise VerificationError(f"{path}: leads out of the release")
@@ -201,7 +202,7 @@ def _check_shard(path: Path, name: str, used: npt.NDArray[np.bool_], classes: Co
 
 def _check_withheld(private: Path, record: dict[str, Any]) -> None:
     (entry,) = record["private"]
-    _check_hash(private, WITHHELD, entry)
+    check_hash(private, WITHHELD, entry)
     column = pq.ParquetFile(private / WITHHELD).read(columns=["reason"]).column("reason")
     if (entry["path"], entry["rows"]) != (WITHHELD, len(column)):
         raise VerificationError(f"{WITHHELD}: not the manifest's {entry['rows']} rows")

@@ -34,7 +34,7 @@ from letterlock.record.note import Kind, Note, SecretSigner
 from letterlock.record.quorum import Group, Policy
 from letterlock.record.witness import Request, Witness
 from letterlock.release.build import Progress
-from letterlock.replay.acts import Columns
+from letterlock.replay.acts import Columns, OfClass
 from letterlock.replay.world import Network, Record, World
 from letterlock.store.witnesses import FolderState, Gathered
 
@@ -148,8 +148,7 @@ def _member(columns: Columns, network: Network, gate: Gate, release: str) -> str
     acts = network.choices.column("act").to_numpy()
     refused = pa.array(np.isin(acts, ["object", "withdraw"]))
     refusing = network.choices.filter(refused).column("subject").unique().to_pylist()
-    sent, received = columns.class_in(columns.exported())
-    of_class = {columns.member[n].as_py() for n in sent | received}
+    of_class = set().union(*OfClass(columns.world, gate).inside(columns.exported()))
     for name in sorted(refusing, key=lambda name: (name not in of_class, name)):
         found = bundle.parse(gate.member_proof(name, release))
         if isinstance(found, Member) and not found.present:
