@@ -7,6 +7,8 @@ CASE   := examples/case-2024
 BIN    := .venv/bin
 READY  := .venv/.ready
 JOBS   := 2
+# Installed first and without a hash, so that each machine takes the build that fits it.
+TORCH  := 2.13.0
 
 # Debian's golang-go, golang-golang-x-mod-dev, golang-filippo-edwards25519-dev; no module is fetched.
 GO     := GO111MODULE=off GOPATH=/usr/share/gocode go
@@ -73,6 +75,7 @@ $(READY): requirements.lock pyproject.toml
 		echo "Letterlock needs Python 3.11 or newer; choose one: make PYTHON=python3.13 …"; exit 1; }
 	@echo "setting up .venv (once, a minute or two)"
 	@rm -rf .venv && $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check torch==$(TORCH)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

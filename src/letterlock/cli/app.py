@@ -43,10 +43,12 @@ from letterlock.cli.prove import app as prove_app
 from letterlock.cli.prove import statement
 from letterlock.cli.witness import app as witness_app
 from letterlock.errors import (
+    GateClosed,
     LedgerError,
     LetterlockError,
     ProofError,
     SignatureError,
+    StaleDrops,
     UsageError,
     VerificationError,
 )
@@ -403,8 +405,11 @@ def replay(
         replay_screen.screen(result)
 
 
-class _Interrupted(Exception):
-    """Somebody pressed Ctrl-C: every `finally` runs, and nothing is left half-done."""
+class _Interrupted(BaseException):
+    """Somebody pressed Ctrl-C: every `finally` runs, and nothing is left half-done.
+
+    No Exception: SQLAlchemy would wrap that in an error of a statement, and others swallow it.
+    """
 
 
 def _interrupt(_signal: int, _frame: object) -> None:
@@ -423,7 +428,7 @@ def main() -> None:
     except _Interrupted:
         show.ERR.print("interrupted: nothing was left half-done")
         sys.exit(INTERRUPTED)
-    except (VerificationError, ProofError, SignatureError) as error:
+    except (GateClosed, ProofError, SignatureError, StaleDrops, VerificationError) as error:
         show.ERR.print(f"no: {error}", markup=False)
         sys.exit(NO)
     except UsageError as error:
