@@ -10,6 +10,7 @@ from letterlock.gate.erasure import Erased, Erasure
 from letterlock.gate.exposure import Exposure, Found
 from letterlock.gate.holds import Held, Holds
 from letterlock.gate.notices import Exported, Notices
+from letterlock.gate.obligations import Obligations, Owed
 from letterlock.gate.operators import Operators
 from letterlock.gate.people import FEW, Chosen, Loaded, People
 from letterlock.gate.policies import Policies
@@ -29,10 +30,21 @@ __all__ = [
     "Held",
     "Loaded",
     "Outcome",
+    "Owed",
 ]
 
 
 class Gate(
-    Operators, Policies, Notices, People, Contracts, Holds, Exposure, Releases, Proofs, Erasure
+    Operators,
+    Policies,
+    Notices,
+    People,
+    Contracts,
+    Holds,
+    Exposure,
+    Releases,
+    Proofs,
+    Erasure,
+    Obligations,
 ):
     """One workspace, opened: every verb there is."""
