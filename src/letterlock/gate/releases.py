@@ -29,6 +29,7 @@ from letterlock.domain import (
 from letterlock.errors import HeadMoved, ReleaseError, UsageError, WorkspaceError
 from letterlock.evidence.entries import entries_of
 from letterlock.gate.items import Items
+from letterlock.gate.obligations import Obligations
 from letterlock.gate.policies import drafts_of
 from letterlock.gate.workspace import silent
 from letterlock.ledger import Draft, Event, fold_rules
@@ -104,7 +105,7 @@ def outcome_of(plan: Plan, sources: Sequence[Source], verdicts: Verdicts) -> Out
     return Outcome(*request, int(counts.sum()), by_reason(counts), people)
 
 
-class Releases(Items):
+class Releases(Items, Obligations):
     """The verbs about releases."""
 
     def plan(
@@ -235,7 +236,11 @@ class Releases(Items):
         threads: int = 2,
         progress: Progress = silent,
     ) -> Built:
-        """Build and seal a release. Raises ReleaseError if none came of it."""
+        """Build and seal a release.
+
+        Raises ReleaseError if none came of it, GateClosed while something is overdue.
+        """
+        self.check_open(purpose, recipient)
         try:
             with self._one_build():
                 for _ in range(ATTEMPTS):
