@@ -41,6 +41,7 @@ from letterlock.cli.people import choose, export
 from letterlock.cli.policy import app as policy_app
 from letterlock.cli.prove import app as prove_app
 from letterlock.cli.prove import statement
+from letterlock.cli.report import app as report_app
 from letterlock.cli.witness import app as witness_app
 from letterlock.errors import (
     GateClosed,
@@ -54,7 +55,7 @@ from letterlock.errors import (
 )
 from letterlock.evidence import page
 from letterlock.gate import Gate
-from letterlock.gate.offline import check_evidence
+from letterlock.gate.offline import check_evidence, check_statement
 from letterlock.gate.policies import publishable, to_sign
 from letterlock.release.verify import verify as verify_release
 from letterlock.replay import replay as replay_case
@@ -83,6 +84,7 @@ app.add_typer(log_app, name="log")
 app.add_typer(prove_app, name="prove")
 app.add_typer(key_app, name="key")
 app.add_typer(witness_app, name="witness")
+app.add_typer(report_app, name="report")
 
 
 @app.command()
@@ -316,7 +318,7 @@ def verify(
     *,
     policy: Annotated[
         Path | None,
-        typer.Option(help="For evidence: whose signatures you rely on (C2SP tlog-policy)."),
+        typer.Option(help="Whose signatures you rely on (C2SP tlog-policy); evidence needs it."),
     ] = None,
     log: Annotated[
         Path | None, typer.Option(help="For a statement: a copy of the log's folder.")
@@ -327,8 +329,8 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check evidence by a policy, or a release's files by its manifest; asks nobody."""
-    if policy is None and len(what) == 1 and not what[0].is_file():
-        _verify_release(what[0], as_json=as_json)
+    if len(what) == 1 and (what[0].is_dir() or (policy is None and not what[0].is_file())):
+        _verify_release(what[0], policy, as_json=as_json)
         return
     if policy is None:
         raise UsageError(
@@ -341,10 +343,12 @@ def verify(
     show.OUT.print("\n".join(page.text(each) for each in found), end="", markup=False)
 
 
-def _verify_release(release: Path, *, as_json: bool) -> None:
+def _verify_release(release: Path, policy: Path | None, *, as_json: bool) -> None:
     found = verify_release(release)
+    attested = check_statement(release, policy)
     if as_json:
-        show.as_json({"release": found.release, "verified": True, "manifest": found.record})
+        record = {"release": found.release, "verified": True, "manifest": found.record}
+        show.as_json(record | ({} if attested is None else {"statement": attested.record()}))
         return
     show.OUT.print(f"release {found.release} holds", style="bold", markup=False)
     show.OUT.print(f"  {found.files} files have the hashes of the manifest")
@@ -352,6 +356,8 @@ def _verify_release(release: Path, *, as_json: bool) -> None:
     show.OUT.print(f"  rows: {found.rows:,}; they name {named}, all of them in the table")
     if found.withheld_checked:
         show.OUT.print("  the withheld table (private) agrees with the manifest's counts")
+    if attested is not None:
+        show.attested(attested)
     show.OUT.print("  not shown by this: that it is the release which the log has: prove release")
 
 

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from letterlock.domain import REASON_TEXT, Item, Level, Reason, Span, text_of
 from letterlock.gate import Checked, Loaded, Outcome
+from letterlock.handover.sidecars import Attested
 from letterlock.policy.decide import Answer, Decision
 from letterlock.release.build import Progress as Report
 from letterlock.release.impact import Count, Impact
@@ -142,6 +143,16 @@ def loaded(what: str, found: Loaded, *, quiet: bool) -> None:
                 OUT.print(f"  {problem}", markup=False)
             if len(listed) > _SHOWN:
                 OUT.print(f"  … and {len(listed) - _SHOWN:,} more (--json lists all)")
+
+
+def attested(found: Attested) -> None:
+    """Print what is true of the statement beside a release."""
+    OUT.print(f"  the in-toto statement beside it names the same {found.files} files and hashes")
+    if found.signers is None:
+        OUT.print("    whether the log signed it was not asked: --policy names a log.policy")
+    for verifier in found.signers or ():
+        signed = f"    signed by {verifier.name}, Ed25519 key {verifier.key_id.hex()}"
+        OUT.print(signed, markup=False)
 
 
 def checked(found: Checked) -> None:

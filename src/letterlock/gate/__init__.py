@@ -16,6 +16,7 @@ from letterlock.gate.people import FEW, Chosen, Loaded, People
 from letterlock.gate.policies import Policies
 from letterlock.gate.proofs import Proofs
 from letterlock.gate.releases import ATTEMPTS, Built, Checked, Outcome, Releases
+from letterlock.gate.reports import Reports
 
 __all__ = [
     "ATTEMPTS",
@@ -43,6 +44,7 @@ class Gate(
     Holds,
     Exposure,
     Releases,
+    Reports,
     Proofs,
     Erasure,
     Obligations,

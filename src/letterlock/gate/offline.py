@@ -14,6 +14,8 @@ from letterlock.evidence.bundle import Evidence, Release, Statement
 from letterlock.evidence.entries import MAX_BLOB
 from letterlock.evidence.finding import Finding, compare
 from letterlock.evidence.verify import LogFiles, ReleaseFiles
+from letterlock.handover import sidecars
+from letterlock.handover.sidecars import Attested
 from letterlock.record import checkpoint as checkpoints
 from letterlock.record import note as notes
 from letterlock.record import quorum
@@ -32,7 +34,7 @@ def check_evidence(
     `log` is a copy of the log's folder, for statements; `release` that of a release, all of whose
     files are checked too. Raises InputError, SignatureError, ProofError, VerificationError.
     """
-    trusted = quorum.parse(content_of(policy))
+    trusted = _trusted(policy)
     now = int(time.time())
     found = []
     for path in files:
@@ -45,6 +47,24 @@ def check_evidence(
             raise type(error)(f"{path}: {error}") from error
     compare(each.checkpoint for finding in found for each in finding.vouched)
     return found
+
+
+def check_statement(release: Path, policy: Path | None = None) -> Attested | None:
+    """Check the in-toto statement in a release's `sidecars/` against its manifest; None: no such.
+
+    With a policy file, one of its logs has to have signed it, and that there is none is an error.
+    Raises InputError, SignatureError, VerificationError.
+    """
+    keys = None if policy is None else [log.verifier for log in _trusted(policy).logs]
+    found = sidecars.check(release, keys)
+    if found is None and policy is not None:
+        path = release / sidecars.FOLDER / sidecars.ATTESTATION
+        raise InputError(f"{path} is missing, so there is no signature to check by a policy")
+    return found
+
+
+def _trusted(policy: Path) -> quorum.Policy:
+    return quorum.parse(content_of(policy))
 
 
 def release_files(folder: Path) -> ReleaseFiles:
