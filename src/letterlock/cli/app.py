@@ -42,6 +42,7 @@ from letterlock.cli.policy import app as policy_app
 from letterlock.cli.prove import app as prove_app
 from letterlock.cli.prove import statement
 from letterlock.cli.report import app as report_app
+from letterlock.cli.trace import exposure
 from letterlock.cli.witness import app as witness_app
 from letterlock.errors import (
     GateClosed,
@@ -225,6 +226,7 @@ app.command()(erase)
 app.command()(approve)
 app.command()(declare)
 app.command()(statement)
+app.command()(exposure)
 
 
 @app.command()

@@ -10,9 +10,10 @@ from letterlock.cli.show import OUT
 from letterlock.domain import REASON_TEXT
 from letterlock.gate import Outcome
 from letterlock.replay import Result
-from letterlock.replay.acts import ARITHMETIC, ActOne, Side, day_of
+from letterlock.replay.acts import ActOne, Side, day_of
 from letterlock.replay.days import Day
 from letterlock.replay.world import World
+from letterlock.reports.exposure import ARITHMETIC
 
 WIDTH = 100
 _IN = "   "

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from letterlock.domain import RecipientClass, sha256
+from letterlock.domain import ANY, RecipientClass, names, sha256
 from letterlock.errors import InputError, UsageError, VerificationError
 from letterlock.gate.releases import Releases
 from letterlock.lineage.graph import Release
 from letterlock.release import manifest
 from letterlock.release.verify import check_hash
 from letterlock.reports.class_query import ClassQuery, Count, Hits, Matching, released
-from letterlock.sources.index import Source
+from letterlock.reports.exposure import Disclosure, expose, total
+from letterlock.reports.exposure import Exposure as Exposed
+from letterlock.sources.index import Source, write_index
+from letterlock.sources.mapping import Mapping
+from letterlock.sources.table import Table
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class InRelease:
 
     release: Release
     hits: dict[str, Hits]
+    sources: dict[str, Source]
     count: Count
 
 
@@ -64,15 +69,54 @@ class Exposure(Releases):
 
         Raises UsageError for a recipient nobody registered.
         """
+        return self._find(query, self.matching(query))
+
+    def exposure(self, query: ClassQuery, *, per_head: int | None = None) -> Exposed:
+        """Count what of a class passed the gate, to whom; raises as `find_class`."""
+        matching = self.matching(query)
+        found = self._find(query, matching)
+        disclosures = [
+            Disclosure(
+                f"release {name}", each.release.recipient, each.release.versions[0].time,
+                each.hits, each.sources,
+            )
+            for name, each in found.within.items()
+        ]  # fmt: skip
+        return expose(
+            matching, disclosures, self.store.subject_ids(),
+            as_of=self._as_of(None), per_head=per_head, untold=found.untold,
+        )  # fmt: skip
+
+    def exposure_of(
+        self, path: Path, mapping: Mapping, query: ClassQuery, *, per_head: int | None = None
+    ) -> Exposed:
+        """Count what of a class is in a table, such as an export said to have gone elsewhere.
+
+        Its recipient is shown as the table itself: that it reached anybody is not known here.
+        Raises InputError if the table cannot be read as mapped.
+        """
+        with self._scratch() as folder:
+            write_index(Table(path, mapping), folder, self.store)
+            source = Source(path.name, folder)
+            matching = self.matching(query)  # the table may name people nobody knew
+            where = f"table {path.name}"
+            hits = {source.name: matching.hits(source)}
+            disclosed = Disclosure(where, where, None, hits, {source.name: source})
+            return expose(
+                matching, [disclosed], self.store.subject_ids(),
+                as_of=self._as_of(None), per_head=per_head, untold={},
+            )  # fmt: skip
+
+    def _find(self, query: ClassQuery, matching: Matching) -> Found:
         rules = self.rules()
         kinds = {kind.value for kind in RecipientClass}
         for name in query.recipients:
-            if name not in {"*", *kinds, *rules.recipients}:
+            if name not in {ANY, *kinds, *rules.recipients}:
                 raise UsageError(
                     f"nobody is registered as recipient {name!r}; "
-                    f"there is: {', '.join(sorted(rules.recipients)) or 'none yet'}"
+                    f"there is: {names(rules.recipients) or 'none yet'}"
                 )
-        found = Found(query, self.matching(query))
+        found = Found(query, matching)
         hits: dict[str, Hits] = {}
         sources: dict[str, Source | str] = {}
         for release in self._disclosed(query):
@@ -116,7 +160,8 @@ class Exposure(Releases):
             if name not in hits:
                 hits[name] = matching.hits(source)
             within[name] = released(source, hits[name], withheld)
-        return InRelease(release, within, total(matching, list(within.values())))
+        mine = {name: source for name in within if isinstance(source := sources[name], Source)}
+        return InRelease(release, within, mine, total(matching, within.values()))
 
     def _source(self, name: str) -> Source | str:
         """Return a registered source, or why there is none."""
@@ -139,12 +184,3 @@ class Exposure(Releases):
         private = folder / manifest.PRIVATE
         check_hash(private, manifest.WITHHELD, entries[manifest.WITHHELD])
         return private / manifest.WITHHELD
-
-
-def total(matching: Matching, of_sources: Sequence[Hits]) -> Count:
-    """Count items and people over several sources: items of each, people once."""
-    joined, first = [], 0
-    for hits in of_sources:
-        joined.append(Hits(hits.row + first, *list(vars(hits).values())[1:]))
-        first += int(hits.row.max(initial=-1)) + 1
-    return matching.count(Hits.join(joined)) if joined else matching.count(Hits.join([]))

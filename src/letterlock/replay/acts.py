@@ -26,10 +26,9 @@ from letterlock.release.build import Progress
 from letterlock.release.verify import verify
 from letterlock.replay.world import MAPPING, MAPPING_NAME, Network, Step, World
 from letterlock.reports.class_query import SENT_OR_RECEIVED, ClassQuery
+from letterlock.reports.exposure import ARITHMETIC
 from letterlock.sources.mapping import read_mapping
 
-ARITHMETIC: Final = "arithmetic of an allegation"
-"""What every figure made from the complaint is marked with."""
 NOT_KNOWN: Final = "Not known"
 
 _TRIED: Final = 50

@@ -23,8 +23,9 @@ from letterlock.policy.document import check as check_policy
 from letterlock.policy.toml import Finding
 from letterlock.release.build import Progress
 from letterlock.release.kernel import ALLOW
-from letterlock.replay.acts import ARITHMETIC, Columns, OfClass
+from letterlock.replay.acts import Columns, OfClass
 from letterlock.replay.world import Network, Step, World, publish
+from letterlock.reports.exposure import ARITHMETIC
 
 
 @dataclass(frozen=True)

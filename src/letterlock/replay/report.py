@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 from letterlock.domain import DAY, REASON_TEXT, Reason, RecipientClass
 from letterlock.errors import UsageError
 from letterlock.gate import Outcome
-from letterlock.replay.acts import ARITHMETIC, ActOne, Blocked, day_of
+from letterlock.replay.acts import ActOne, Blocked, day_of
 from letterlock.replay.days import Day
 from letterlock.replay.public import ActThree
 from letterlock.replay.world import World
+from letterlock.reports.exposure import ARITHMETIC
 
 if TYPE_CHECKING:
     import altair as alt

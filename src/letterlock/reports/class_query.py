@@ -237,9 +237,9 @@ class Matching:
         """Count items and people; each once, whatever they are in."""
         sure = hits.where(hits.match == Match.YES)
         items = len(np.unique(sure.row))
-        people = self._named(sure.subject)
-        maybe = self._named(hits.subject)
-        sent, received = (self._named(sure.subject[sure.way == w]) for w in SENT_OR_RECEIVED)
+        people = self.named(sure.subject)
+        maybe = self.named(hits.subject)
+        sent, received = (self.named(sure.subject[sure.way == w]) for w in SENT_OR_RECEIVED)
         named = np.unique(sure.subject[sure.subject < self._size])
         return Count(
             items, len(people), len(sent), len(received),
@@ -253,9 +253,10 @@ class Matching:
         sure = hits.match == Match.YES
         if ways:
             sure &= np.isin(hits.way, ways)
-        return self._named(hits.subject[sure])
+        return self.named(hits.subject[sure])
 
-    def _named(self, subject: Ints) -> Ints:
+    def named(self, subject: Ints) -> Ints:
+        """Return which of some subjects are members, or were until they were erased; each once."""
         found: Ints = np.unique(subject)
         known = found < self._size
         return found[known & (self.members | self._erased)[found]]
