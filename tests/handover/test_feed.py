@@ -40,7 +40,7 @@ def test_a_list_is_canonical_json():
         {"format": "letterlock/drops/v2"}, {"number": 0}, {"number": "2"}, {"release": "x"},
         {"pseudonyms": []}, {"pseudonyms": ["ab"]}, {"pseudonyms": [1]}, {"more": 1},
         {"pseudonyms": [name.hex() for name in reversed(NAMES)]},
-        {"pseudonyms": [NAMES[0].hex()] * 2}, {"pseudonyms": [NAMES[0].hex().upper()]},
+        {"pseudonyms": [NAMES[0].hex()] * 2}, {"pseudonyms": [NAMES[2].hex().upper()]},
     ],
 )  # fmt: skip
 def test_what_is_no_list_is_refused(change):
