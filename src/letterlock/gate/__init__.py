@@ -9,8 +9,9 @@ from letterlock.gate.contracts import Contracts
 from letterlock.gate.erasure import Erased, Erasure
 from letterlock.gate.exposure import Exposure, Found
 from letterlock.gate.holds import Held, Holds
+from letterlock.gate.models import Models, Registered
 from letterlock.gate.notices import Exported, Notices
-from letterlock.gate.obligations import Obligations, Owed
+from letterlock.gate.obligations import Owed
 from letterlock.gate.operators import Operators
 from letterlock.gate.people import FEW, Chosen, Loaded, People
 from letterlock.gate.policies import Policies
@@ -32,6 +33,7 @@ __all__ = [
     "Loaded",
     "Outcome",
     "Owed",
+    "Registered",
 ]
 
 
@@ -47,6 +49,6 @@ class Gate(
     Reports,
     Proofs,
     Erasure,
-    Obligations,
+    Models,
 ):
     """One workspace, opened: every verb there is."""
