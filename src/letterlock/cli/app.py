@@ -14,6 +14,7 @@ from letterlock import approval
 from letterlock.cli import replay as replay_screen
 from letterlock.cli import show
 from letterlock.cli.contracts import app as contract_app
+from letterlock.cli.duties import model_app, obligations_app
 from letterlock.cli.hold import app as hold_app
 from letterlock.cli.keys import app as key_app
 from letterlock.cli.keys import erase
@@ -85,6 +86,8 @@ app.add_typer(log_app, name="log")
 app.add_typer(prove_app, name="prove")
 app.add_typer(key_app, name="key")
 app.add_typer(witness_app, name="witness")
+app.add_typer(obligations_app, name="obligations")
+app.add_typer(model_app, name="model")
 app.add_typer(report_app, name="report")
 
 

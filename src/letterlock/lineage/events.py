@@ -86,6 +86,8 @@ _SHAPES: Final[Mapping[str, strict.Shape]] = {
 }  # fmt: skip
 
 KINDS: Final = frozenset(_SHAPES)
+CERTIFIED: Final = "erasure.certified"
+ORDERED: Final = "order.received"
 
 _QUERY: Final[strict.Shape] = {
     "data_class": str, "jurisdictions": list, "contracts": list, "recipients": list,
