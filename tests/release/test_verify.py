@@ -331,7 +331,7 @@ RESEALED = {
     "members in another column": (
         lambda r: pq.write_table(
             table_of(r / MEMBERS).rename_columns(["account"]), r / MEMBERS
-        ), "cannot be read"
+        ), "not (. )?pseudonyms"
     ),
     "a column more beside the members": (
         lambda r: pq.write_table(

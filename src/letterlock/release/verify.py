@@ -19,11 +19,11 @@ from letterlock.errors import InputError, VerificationError
 from letterlock.record.memberset import NAME_SIZE, MemberSet
 from letterlock.release import manifest
 from letterlock.release.manifest import MEMBERS, NAME, OUTGOING, PARTY_COLUMNS, PRIVATE, WITHHELD
+from letterlock.release.supersede import read_names
 
 _CHUNK = 1 << 20
 _SHARD = re.compile(r"data/([A-Za-z0-9_-]+)/shard-([0-9]{5})\.parquet")
 _HASH = re.compile("[0-9a-f]{64}")
-_PSEUDONYMS = pa.schema({"pseudonym": pa.binary(NAME_SIZE)})
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def verify(folder: Path) -> Verified:
     """
     record = manifest.read(folder)
     counts, private = record["counts"], folder / PRIVATE
-    _check_counts(counts)
+    _check_counts(counts, _check_supersedes(record))
     try:
         rows = _check_files(folder / OUTGOING, record)
         if rows != counts["released"]:
@@ -61,13 +61,26 @@ def verify(folder: Path) -> Verified:
     )
 
 
-def _check_counts(counts: dict[str, Any]) -> None:
+def _check_supersedes(record: dict[str, Any]) -> int:
+    """Check what a later version says of the first; return how many rows it dropped."""
+    if "supersedes" not in record:
+        return 0
+    said = record["supersedes"]
+    rows: int = said["rows"]
+    if not (_HASH.fullmatch(said["manifest"]) and _HASH.fullmatch(said["list"])):
+        raise VerificationError("it supersedes what is no manifest, or after what is no list")
+    if not said["version"] or not said["dropped"] or not rows:
+        raise VerificationError("a later version has a number, and drops somebody and their rows")
+    return rows
+
+
+def _check_counts(counts: dict[str, Any], dropped: int) -> None:
     reasons = {reason.name.lower() for reason in Reason}
     if any(k not in reasons or type(n) is not int or n < 1 for k, n in counts["by_reason"].items()):
         raise VerificationError("there is a reason that is none, or that withheld nothing")
     if any(type(n) is not int or n < 1 for n in counts["by_class"].values()):
         raise VerificationError("there is a data class of which nothing was released")
-    if counts["released"] + counts["withheld"] != counts["items"]:
+    if counts["released"] + counts["withheld"] + dropped != counts["items"]:
         raise VerificationError("released and withheld do not add up to the items")
     if sum(counts["by_reason"].values()) != counts["withheld"]:
         raise VerificationError("the reasons do not add up to what was withheld")
@@ -86,9 +99,9 @@ def _check_files(outgoing: Path, record: dict[str, Any]) -> int:
         raise VerificationError("the manifest lists a file twice, or no members.parquet")
     for path, entry in listed.items():
         check_hash(outgoing, path, entry)
-    members = _check_members(outgoing / MEMBERS, listed[MEMBERS]["rows"], record)
+    named = _check_members(outgoing / MEMBERS, listed[MEMBERS]["rows"], record)
     _check_places(set(listed) - {MEMBERS}, record["shards"])
-    used, classes = np.zeros(members, np.bool_), Counter[str]()
+    used, classes = np.zeros(len(named), np.bool_), Counter[str]()
     rows = 0
     for path, entry in listed.items():
         if path != MEMBERS:
@@ -96,11 +109,17 @@ def _check_files(outgoing: Path, record: dict[str, Any]) -> int:
             if found != entry["rows"]:
                 raise VerificationError(f"{path}: {found} rows, the manifest says {entry['rows']}")
             rows += found
-    if not used.all():
-        raise VerificationError(f"{int((~used).sum())} members are in no released row")
+    _check_used(named, used)
     if rows == record["counts"]["released"] and dict(classes) != record["counts"]["by_class"]:
         raise VerificationError("the rows are not of the data classes that the manifest counts")
     return rows
+
+
+def _check_used(named: npt.NDArray[np.bool_], used: npt.NDArray[np.bool_]) -> None:
+    if (used & ~named).any():
+        raise VerificationError("a row names somebody who was dropped")
+    if (named & ~used).any():
+        raise VerificationError(f"{int((named & ~used).sum())} members are in no released row")
 
 
 def check_hash(folder: Path, path: str, entry: dict[str, Any]) -> None:
@@ -132,31 +151,26 @@ def _check_places(paths: set[str], shards: int) -> None:
 
 def pseudonyms(folder: Path) -> bytes:
     """Return the pseudonyms of members.parquet, end to end, unchecked. Raises VerificationError."""
-    path = folder / OUTGOING / MEMBERS
+    return pseudonyms_in(folder / OUTGOING / MEMBERS)
+
+
+def pseudonyms_in(path: Path) -> bytes:
+    """Return the pseudonyms in a members.parquet of any version. Raises VerificationError."""
     try:
-        return _names(path)
+        return read_names(path).names
     except (OSError, ValueError, LookupError, pa.ArrowException) as error:
         raise VerificationError(f"{path}: cannot be read: {error}") from error
 
 
-def _names(path: Path) -> bytes:
-    file = pq.ParquetFile(path)
-    if file.metadata.num_rows * NAME_SIZE // 2 > path.stat().st_size:
-        raise VerificationError(f"{MEMBERS}: pseudonyms do not compress, so it cannot hold so many")
-    table = file.read()
-    names = table.column("pseudonym").to_pylist()
-    if table.schema != _PSEUDONYMS or None in names:
-        raise VerificationError(f"{MEMBERS}: not pseudonyms of {NAME_SIZE} bytes")
-    return b"".join(names)
-
-
-def _check_members(path: Path, expected: int, record: dict[str, Any]) -> int:
-    """Check the table, and that depth and root follow from it; return the number of members."""
-    names = _names(path)
-    if len(names) != expected * NAME_SIZE:
+def _check_members(path: Path, expected: int, record: dict[str, Any]) -> npt.NDArray[np.bool_]:
+    """Check the table, and that depth and root follow from it; return which rows name somebody."""
+    names = read_names(path)
+    if len(names.there) != expected:
         raise VerificationError(f"{MEMBERS}: not {expected} pseudonyms of {NAME_SIZE} bytes")
+    if "supersedes" not in record and not names.there.all():
+        raise VerificationError(f"{MEMBERS}: not pseudonyms of {NAME_SIZE} bytes")
     try:
-        found = MemberSet(names)
+        found = MemberSet(names.names)
     except InputError as error:
         raise VerificationError(f"{MEMBERS}: {error}") from error
     if found.count != record["members"]:
@@ -166,7 +180,7 @@ def _check_members(path: Path, expected: int, record: dict[str, Any]) -> int:
         raise VerificationError("the manifest names no opening, or a key that came after it")
     if (found.depth, found.root.hex()) != (said["depth"], said["root"]):
         raise VerificationError(f"{MEMBERS}: leads to another depth or root than the manifest says")
-    return found.count
+    return names.there
 
 
 def _check_shard(path: Path, name: str, used: npt.NDArray[np.bool_], classes: Counter[str]) -> int:
