@@ -149,9 +149,8 @@ def reader_of(address: str) -> Read:
     web = host and re.fullmatch("[!-~]+", address) and parts.scheme in {"http", "https"}
     if not web or parts.query or parts.fragment or parts.username or parts.password:
         raise InputError(f"{address[:200]!r} is no address of drop lists: http(s)://HOST/PATH")
-    kind = http.client.HTTPConnection
-    if parts.scheme == "https":
-        kind = http.client.HTTPSConnection
+    secure = parts.scheme == "https"
+    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
     path = parts.path.rstrip("/")
     return lambda name, limit: _from_web(kind(host, port, timeout=PATIENCE), path, name, limit)
 

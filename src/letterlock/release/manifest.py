@@ -173,7 +173,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def parse(data: bytes, path: str = NAME) -> dict[str, Any]:
-    """Read a manifest's bytes, of any version; `path` is how errors call it. Raises VerificationError."""
+    """Read a manifest of any version; `path` is how errors call it. Raises VerificationError."""
     try:
         record = json.loads(data)
         canonically = canonical(record) + b"\n"
