@@ -24,7 +24,6 @@ from letterlock.gate.workspace import silent
 from letterlock.ledger import Draft, fold_rules, read_shape
 from letterlock.record import memberset, merkle, note
 from letterlock.record.memberset import NAME_SIZE, MemberSet
-from letterlock.record.note import Kind, Signer
 from letterlock.release.build import Progress
 from letterlock.store.keys import write_secret
 
@@ -54,7 +53,7 @@ class Proofs(PublicLog):
         promise = None
         if signed:
             text = receipt.signed_text(self.origin, index, commitment, record)
-            promise = note.sign(text, self._plain_signers()).encode()
+            promise = note.sign(text, self.plain_signers()).encode()
         public = self.published()
         proof = self.prove_entry(index) if public and index < public.size else None
         evidence = Receipt(record, event.canonical(), salt, promise, proof)
@@ -239,13 +238,9 @@ class Proofs(PublicLog):
         root = reader.checkpoint.root
         claim = Claim(data_class, start, end, purposes, named, reader.size, root, self.now())
         statement.check(claim, reader.entries(0, reader.size), self.blob)
-        evidence = Statement(statement.sign(self.origin, claim, self._plain_signers()).encode())
+        evidence = Statement(statement.sign(self.origin, claim, self.plain_signers()).encode())
         self.record([Draft("statement.published", {"claim": claim.record()})])
         return encode(evidence)
-
-    def _plain_signers(self) -> list[Signer]:
-        """Return who signs, as the log, what is no checkpoint."""
-        return [each for each in self.log_signers() if each.verifier.kind is Kind.ED25519]
 
     def _check(self, evidence: Evidence, release: ReleaseFiles | None = None) -> None:
         verify.verify(evidence, self.trust(), release=release)
