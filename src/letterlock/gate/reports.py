@@ -24,7 +24,7 @@ class Reports(Proofs):
         folder = self.folder / "releases" / release
         if not (folder / manifest.OUTGOING).is_dir() or release not in self.lineage().releases:
             raise UsageError(f"no release {release!r} is here: see {self.folder / 'releases'}")
-        made = sidecars.make(folder, self.lineage(), self.origin, self._plain_signers())
+        made = sidecars.make(folder, self.lineage(), self.origin, self.plain_signers())
         target = folder / sidecars.FOLDER if out is None else out
         try:
             target.mkdir(exist_ok=True)
