@@ -15,6 +15,14 @@ from letterlock.cli import replay as replay_screen
 from letterlock.cli import show
 from letterlock.cli.contracts import app as contract_app
 from letterlock.cli.duties import model_app, obligations_app
+from letterlock.cli.handover import (
+    acknowledge,
+    deliver,
+    inventory,
+    receive,
+    recipient_app,
+    release_app,
+)
 from letterlock.cli.hold import app as hold_app
 from letterlock.cli.keys import app as key_app
 from letterlock.cli.keys import erase
@@ -88,6 +96,8 @@ app.add_typer(key_app, name="key")
 app.add_typer(witness_app, name="witness")
 app.add_typer(obligations_app, name="obligations")
 app.add_typer(model_app, name="model")
+app.add_typer(release_app, name="release")
+app.add_typer(recipient_app, name="recipient")
 app.add_typer(report_app, name="report")
 
 
@@ -229,6 +239,10 @@ app.command()(erase)
 app.command()(approve)
 app.command()(declare)
 app.command()(statement)
+app.command()(deliver)
+app.command()(acknowledge)
+app.command()(receive)
+app.command()(inventory)
 app.command()(exposure)
 
 

@@ -8,6 +8,7 @@ Logic lives in the modules it calls.
 from letterlock.gate.contracts import Contracts
 from letterlock.gate.erasure import Erased, Erasure
 from letterlock.gate.exposure import Exposure, Found
+from letterlock.gate.handover import Delivered, Handovers
 from letterlock.gate.holds import Held, Holds
 from letterlock.gate.models import Models, Registered
 from letterlock.gate.notices import Exported, Notices
@@ -25,6 +26,7 @@ __all__ = [
     "Built",
     "Checked",
     "Chosen",
+    "Delivered",
     "Erased",
     "Exported",
     "Found",
@@ -45,6 +47,7 @@ class Gate(
     Contracts,
     Holds,
     Exposure,
+    Handovers,
     Releases,
     Reports,
     Proofs,

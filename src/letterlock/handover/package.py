@@ -58,9 +58,7 @@ def _padding(size: int) -> bytes:
 # ── writing ─────────────────────────────────────────────────────────────────────────────────
 
 
-def write(
-    target: BinaryIO, release: Path, evidence: bytes, terms: bytes, identity: str
-) -> None:
+def write(target: BinaryIO, release: Path, evidence: bytes, terms: bytes, identity: str) -> None:
     """Write the package of the release in a folder, encrypted to the public half of `identity`.
 
     Raises VerificationError for a file that is not what the manifest says, ReleaseError for a path
@@ -198,7 +196,9 @@ class Unpacker:
         except ValueError as error:
             raise VerificationError(f"package: {path!r}: {error}") from error
         if block != expected:
-            raise VerificationError(f"package: where {path} of {size} bytes must be is no such file")
+            raise VerificationError(
+                f"package: where {path} of {size} bytes must be is no such file"
+            )
 
     def _file(self, path: str, size: int) -> _Wanted:
         place = self._folder / path

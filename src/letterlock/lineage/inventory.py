@@ -7,14 +7,14 @@ A signed note (C2SP signed-note) by the recipient's Ed25519 key. Its text: the l
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from letterlock.domain import Time, canonical
 from letterlock.errors import InputError
 from letterlock.evidence import strict
-from letterlock.lineage import events
+from letterlock.lineage import certificate, events
 from letterlock.record import note as notes
 from letterlock.record.note import Signer
 
@@ -29,7 +29,7 @@ _FILE: Final[strict.Shape] = {"path": str, "sha256": str}
 _MODEL: Final[strict.Shape] = {
     "model": str, "name": str, "sources": list, "files": int, "bytes": int,
 }  # fmt: skip
-_GONE: Final[strict.Shape] = {"model": str, "certificate": str, "complete": bool}
+_GONE: Final[strict.Shape] = {"model": str, "certificate": str}
 _HASH: Final = re.compile("[0-9a-f]{64}")
 
 
@@ -54,17 +54,14 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A model that its owner destroyed; `certificate`: hash of what it says of it."""
+    """A model that its owner destroyed, and the certificate that says so, whole."""
 
     model: str
     certificate: str
-    complete: bool
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, str]:
         """Return it as JSON."""
-        return {
-            "model": self.model, "certificate": self.certificate, "complete": self.complete,
-        }  # fmt: skip
+        return {"model": self.model, "certificate": self.certificate}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,24 +144,31 @@ def _check(found: Inventory) -> None:
         raise InputError("inventory: a manifest, root or file is named by its SHA-256")
     if len({path for path, _ in found.files}) < len(found.files):
         raise InputError("inventory: a file is listed twice")
-    models = [each.model for each in (*found.models, *found.destroyed_models)]
-    if len(set(models[: len(found.models)])) < len(found.models):
-        raise InputError("inventory: a model is listed twice")
-    if len(set(models[len(found.models) :])) < len(found.destroyed_models):
-        raise InputError("inventory: a destroyed model is listed twice")
+    for listed in ([m.model for m in found.models], [m.model for m in found.destroyed_models]):
+        if len(set(listed)) < len(listed):
+            raise InputError("inventory: a model is listed twice")
 
 
 def _trained(value: object) -> Trained:
     said = strict.shaped(value, _MODEL, "inventory: models")
+    _check_model(said["model"])
     events.read("model.trained", {**said, "owner": "", "note": ""})
     sources = tuple(said["sources"])
     return Trained(said["model"], said["name"], sources, said["files"], said["bytes"])
 
 
 def _gone(value: object) -> Gone:
-    said = strict.shaped(value, _GONE, "inventory: destroyed_models")
-    events.read("model.destroyed", {**said, "owner": "", "note": ""})
-    return Gone(**said)
+    found = Gone(**strict.shaped(value, _GONE, "inventory: destroyed_models"))
+    _check_model(found.model)
+    said = certificate.parse(found.certificate.encode(), "inventory: certificate")
+    if said.model != found.model or said.encode().decode() != found.certificate:
+        raise InputError("inventory: a certificate is of another model, or not canonical JSON")
+    return found
+
+
+def _check_model(digest: str) -> None:
+    if not _HASH.fullmatch(digest):
+        raise InputError("inventory: a model is named by its digest")
 
 
 def check_signed(data: bytes, vkey: str) -> None:
@@ -175,19 +179,6 @@ def check_signed(data: bytes, vkey: str) -> None:
     notes.signers_of(notes.parse(data), [notes.parse_vkey(vkey)])
 
 
-def models_of(lines: Sequence[Mapping[str, Any]]) -> tuple[tuple[Trained, ...], tuple[Gone, ...]]:
-    """Return what the lines of models.jsonl say of models: those that were made, and those gone.
-
-    Raises InputError for a line that says neither.
-    """
-    made: dict[str, Trained] = {}
-    gone: dict[str, Gone] = {}
-    for each in lines:
-        if "destroyed" in each:
-            said = {"model": each["destroyed"]} | {k: each.get(k) for k in ("certificate", "complete")}
-            lost = _gone(said)
-            gone[lost.model] = lost
-        else:
-            model = _trained({key: each.get(key) for key in _MODEL})
-            made.setdefault(model.model, model)
-    return tuple(made.values()), tuple(gone.values())
+def trained(line: Mapping[str, Any]) -> Trained:
+    """Return a model as a line of models.jsonl says it. Raises InputError."""
+    return _trained({key: line.get(key) for key in _MODEL})
