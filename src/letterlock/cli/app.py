@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from collections.abc import Iterable
@@ -445,6 +446,8 @@ def _interrupt(_signal: int, _frame: object) -> None:
 def main() -> None:
     """Run the command line; every foreseen failure is one line on stderr."""
     signal.signal(signal.SIGINT, _interrupt)
+    # SQLAlchemy shows the traceback of an interrupt that falls into its closing of a connection.
+    logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
     try:
         try:
             app(prog_name="letterlock")
