@@ -66,15 +66,15 @@ class Reports(Proofs):
 
         `model`: its digest, the beginning of it, or its name. Raises UsageError for no such model.
         """
-        told, upto = self._told(model)
+        told, upto = self._learned(model)
         return training_summary.summary(told, self.rules(), self.origin, upto)
 
     def training_documentation(self, model: str) -> Form:
         """Return the documentation that AB 2013 asks for, of a model as `training_summary` does."""
-        told, upto = self._told(model)
+        told, upto = self._learned(model)
         return ab2013.documentation(told, self.rules(), self.origin, upto)
 
-    def _told(self, model: str) -> tuple[Told, int]:
+    def _learned(self, model: str) -> tuple[Told, int]:
         lineage = self.lineage()
         releases = self.folder / "releases"
         told = learned.told(
