@@ -150,6 +150,7 @@ def _report(found: Erased) -> dict[str, object]:
         "complete": found.complete,
         "erased": list(found.events),
         "erased_before": list(found.before),
+        "obligation": None if found.owed is None else found.owed.id,
         "places": [
             {"where": each.where, "outcome": each.outcome, "what": each.what}
             for each in found.places
@@ -162,5 +163,8 @@ def _show(found: Erased) -> None:
     show.OUT.print(f"{found.subject}: {said} erased", markup=False)
     for each in found.places:
         show.OUT.print(f"  {each.outcome}: {each.where}: {each.what}", markup=False)
+    if found.owed is not None:
+        until = text_of(found.owed.due)
+        show.OUT.print(f"{found.owed.id} is owed until {until}: erase it where it lies elsewhere")
     if not found.complete:
         show.OUT.print("this is not complete: see what is left and unsupported above")

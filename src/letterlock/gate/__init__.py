@@ -7,13 +7,14 @@ Logic lives in the modules it calls.
 
 from letterlock.gate.contracts import Contracts
 from letterlock.gate.erasure import Erased, Erasure
-from letterlock.gate.exposure import Exposure, Found
+from letterlock.gate.exposure import Found
 from letterlock.gate.handover import Delivered, Handovers
 from letterlock.gate.holds import Held, Holds
-from letterlock.gate.models import Models, Registered
+from letterlock.gate.models import Registered
 from letterlock.gate.notices import Exported, Notices
 from letterlock.gate.obligations import Owed
 from letterlock.gate.operators import Operators
+from letterlock.gate.orders import Ordered, Orders
 from letterlock.gate.people import FEW, Chosen, Loaded, People
 from letterlock.gate.policies import Policies
 from letterlock.gate.proofs import Proofs
@@ -33,6 +34,7 @@ __all__ = [
     "Gate",
     "Held",
     "Loaded",
+    "Ordered",
     "Outcome",
     "Owed",
     "Registered",
@@ -46,12 +48,11 @@ class Gate(
     People,
     Contracts,
     Holds,
-    Exposure,
+    Orders,
     Handovers,
     Releases,
     Reports,
     Proofs,
     Erasure,
-    Models,
 ):
     """One workspace, opened: every verb there is."""

@@ -2,16 +2,26 @@
 
 The report never overstates: a store that this program cannot reach is "unsupported", one that it
 reaches but that still leads to the person is "left", and only if nothing is left is it complete.
+What lies elsewhere is owed: one duty to erase it there, and what recipients hold by the next sweep.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from letterlock.errors import UsageError
+from letterlock.errors import LetterlockError, UsageError
 from letterlock.gate.keys import Kept, Keys
+from letterlock.gate.obligations import Obligations
+from letterlock.handover import feed
+from letterlock.lineage import duties
+from letterlock.lineage.graph import Delivery, Duty, Release
+from letterlock.record import memberset
+from letterlock.record.memberset import NAME_SIZE
+from letterlock.release import manifest
+from letterlock.release.verify import pseudonyms
 from letterlock.store.keys import VRF
 from letterlock.store.tokens import forget
 
@@ -33,12 +43,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What an erasure did: `events` were erased by it, `before` already; and each place."""
+    """What an erasure did: `events` were erased by it, `before` already; and each place.
+
+    `owed`: the duty to erase what lies elsewhere at the platform, if this erasure began it.
+    """
 
     subject: str
     events: tuple[int, ...]
     before: tuple[int, ...]
     places: tuple[Place, ...]
+    owed: Duty | None = None
 
     @property
     def complete(self) -> bool:
@@ -46,7 +60,7 @@ class Erased:
         return all(place.outcome in _DONE for place in self.places)
 
 
-class Erasure(Keys):
+class Erasure(Obligations, Keys):
     """The verb that forgets a person."""
 
     def erase(self, subject: str) -> Erased:
@@ -54,18 +68,23 @@ class Erasure(Keys):
 
         Her commitments stay in ledger and log, where nothing can be shown of them any more and
         every proof holds as before. May be repeated, after an interruption too.
-        Raises UsageError if nothing is recorded about her, LedgerError.
+        What lies in the platform's own stores and backups is owed from then on: one duty, which
+        does not say whose. Raises UsageError if nothing is recorded about her, LedgerError.
         """
         hers = self._about(subject)
         if not hers:
             raise UsageError(f"nothing is recorded about {subject!r}: nothing was erased")
         erased = [event.index for event in hers if event.body is not None]
+        owed = None
+        if erased:  # first: what is cut off after it is owed too much, never too little
+            index = self.record_linked(duties.for_erasure(self.now(), self._policies()))
+            owed = self.lineage().duties[index]
         with self._writing():
             settled = self.store.erase(*erased, now=self.now())
         self._forget_tokens(subject)
         before = [event.index for event in hers if event.body is None]
-        places = tuple(self._stays(len(hers), settled=settled))
-        return Erased(subject, tuple(erased), tuple(before), places)
+        places = (*self._stays(len(hers), settled=settled), *self._with_recipients(subject))
+        return Erased(subject, tuple(erased), tuple(before), places, owed)
 
     def _forget_tokens(self, subject: str) -> None:
         (number,) = self.store.numbers([subject])
@@ -73,6 +92,45 @@ class Erasure(Keys):
             path = self.tokens_path(each.index)
             if path.exists():
                 forget(path, int(number))
+
+    # ── what left ───────────────────────────────────────────────────────────────────────────
+
+    def _with_recipients(self, subject: str) -> Iterator[Place]:
+        """Say of each release that she is in what is left of her there, with whom."""
+        tokens: dict[int, bytes] = {}
+        for release in self.lineage().releases.values():
+            if not release.versions:
+                continue
+            where = f"release {release.id}"
+            try:
+                listed = self._listed(subject, release, tokens)
+            except (LetterlockError, OSError) as error:
+                yield Place(where, "left", f"whether she is in it cannot be told: {error}")
+                continue
+            if listed is None:
+                continue
+            yield _copy(f"{where} here", release.current.number, listed)
+            for copy in release.deliveries:
+                yield _delivered(f"{where} at {copy.recipient}", copy, listed)
+
+    def _listed(self, subject: str, release: Release, tokens: dict[int, bytes]) -> int | None:
+        """Return the first drop list of a release that names her: 0 for none yet.
+
+        None if she is not, and never was, in the release. Raises WorkspaceError if its key of
+        pseudonyms is destroyed, VerificationError or OSError if its files cannot be read.
+        """
+        if release.key not in tokens:
+            secret = self.vrf_secret(release.key)
+            tokens[release.key] = secret.token(memberset.alpha(self.origin, subject))
+        folder = self.folder / "releases" / release.id
+        leaf = bytes.fromhex(manifest.read(folder)["member_set"]["opening"])
+        scope = memberset.scope(self.origin, release.opened, leaf)
+        name = memberset.pseudonym(scope, tokens[release.key])
+        for each in release.lists:
+            path = self.folder / "log" / "drops" / release.id / feed.list_name(each.number)
+            if _holds(feed.parse_list(path.read_bytes()).pseudonyms, name):
+                return each.number
+        return 0 if _holds(pseudonyms(folder), name) else None
 
     def _stays(self, events: int, *, settled: bool) -> Iterator[Place]:
         """Say of each place what became of it."""
@@ -89,6 +147,35 @@ class Erasure(Keys):
             if kept.introduced.use == VRF:
                 yield _pseudonyms(kept)
         yield from _ELSEWHERE
+
+
+def _holds(names: bytes, name: bytes) -> bool:
+    """Say whether a name is among others, end to end and ascending."""
+    places = range(0, len(names), NAME_SIZE)
+    at = bisect_left(places, name, key=lambda n: names[n : n + NAME_SIZE]) * NAME_SIZE
+    return names[at : at + NAME_SIZE] == name
+
+
+def _copy(where: str, version: int, listed: int) -> Place:
+    if listed and version >= listed:
+        return Place(where, "erased", f"superseded by version {version}, which names her nowhere")
+    if listed:
+        return Place(where, "left", f"dropped: list {listed} names her; to be superseded")
+    return Place(where, "left", "open: she is in it until a drop list is published and applied")
+
+
+def _delivered(where: str, copy: Delivery, listed: int) -> Place:
+    """Say how it stands with one copy: open, dropped (a list names her), or applied."""
+    if copy.destroyed:
+        return Place(where, "erased", f"{copy.recipient} countersigned that its copy is destroyed")
+    if listed and copy.version >= listed:
+        return Place(where, "erased", f"delivered as version {copy.version}, without her")
+    if listed and copy.at is not None and copy.at >= listed:
+        said = f"applied: {copy.recipient} countersigned version {copy.at}, which names her nowhere"
+        return Place(where, "erased", said)
+    if listed:
+        return Place(where, "left", f"dropped: list {listed} names her; not countersigned yet")
+    return Place(where, "left", "open: no drop list names her yet")
 
 
 def _pseudonyms(kept: Kept) -> Place:
@@ -115,6 +202,5 @@ _ELSEWHERE: Final = (
     ),
     Place("index", "left", "index/ still says in which rows she is, until their source is gone"),
     Place("sources", "unsupported", "the platform's own tables and mail: erase there"),
-    Place("releases", "unsupported", "what was released, here and with recipients, is not changed"),
     Place("backups", "unsupported", "copies of ledger, keys and releases that were made before"),
 )
