@@ -158,10 +158,12 @@ class History:
         return digest(name)
 
     def destroyed(self, model: str, *, complete: bool = True, owner: str = "tern") -> Event:
-        """Record a certificate of a model's destruction."""
+        """Record a certificate of a model's destruction, countersigned by its owner."""
+        text = f"{model} is destroyed: {complete}\n"
+        signed = note.sign(text, [signer(owner)]).encode().decode()
         return self.add(
             "model.destroyed", model=model, owner=owner, certificate=digest("certificate"),
-            complete=complete, note="",
+            complete=complete, note=signed,
         )  # fmt: skip
 
     def certified(self, duty: int, *outcomes: str) -> Event:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from letterlock.domain import sha256
+from letterlock.domain import RecipientClass, sha256
 from letterlock.errors import InputError, UsageError
 from letterlock.gate.obligations import Obligations
 from letterlock.ledger import Draft, Event
@@ -118,6 +118,12 @@ class Models(Obligations):
             return told, []
         if model.gone:
             raise UsageError(f"model {model.digest:.12} is destroyed already")
+        kind = self.rules().recipients[model.owner].recipient_class
+        if kind is not RecipientClass.CONTROLLER or model.owner in self.lineage().keys:
+            raise UsageError(
+                f"{model.owner} countersigns that its model is destroyed: in its inbox with "
+                "`letterlock model destroy --inbox`, then an inventory for `letterlock acknowledge`"
+            )
         if (told.model, told.owner) != (model.digest, model.owner):
             raise InputError(
                 f"{what}: it is about model {told.model:.12} of {told.owner}, not about "

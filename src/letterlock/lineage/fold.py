@@ -169,15 +169,8 @@ def _inventory(lineage: Lineage, delivery: Delivery, text: str) -> tuple[int, bo
 
     Raises InputError for one that its recipient did not sign, or that is not what must be left.
     """
-    found = note.parse(text.encode())
-    key = lineage.keys.get(delivery.recipient)
-    if key is None:
-        raise InputError(f"recipient {delivery.recipient} has no key to countersign with")
-    try:
-        note.signers_of(found, [note.parse_vkey(key.signing)])
-    except SignatureError as error:
-        raise InputError(f"an inventory that {delivery.recipient} did not sign") from error
-    said = strict.parse(found.text.split("\n", 1)[1].encode(), "inventory", limit=note.MAX_SIZE)
+    found = _signed(lineage, delivery.recipient, text)
+    said = strict.parse(found.split("\n", 1)[1].encode(), "inventory", limit=note.MAX_SIZE)
     release = lineage.releases[delivery.release]
     said_of = (said["grant"], said["release"], said["recipient"])
     if said_of != (delivery.grant, delivery.release, delivery.recipient):
@@ -195,6 +188,18 @@ def _inventory(lineage: Lineage, delivery: Delivery, text: str) -> tuple[int, bo
     else:
         _check_left(expected, said, "inventory")
     return version, False
+
+
+def _signed(lineage: Lineage, recipient: str, text: str) -> str:
+    """Return the text of a note, which its recipient's key has signed. Raises InputError."""
+    found, key = note.parse(text.encode()), lineage.keys.get(recipient)
+    if key is None:
+        raise InputError(f"recipient {recipient} has no key to countersign with")
+    try:
+        note.signers_of(found, [note.parse_vkey(key.signing)])
+    except SignatureError as error:
+        raise InputError(f"that is a note that {recipient} did not sign") from error
+    return found.text
 
 
 def _recalled(lineage: Lineage, body: Body, event: Event) -> None:
@@ -241,6 +246,8 @@ def _destroyed(lineage: Lineage, body: Body, event: Event) -> None:
         raise InputError(f"{body['owner']} has no model {body['model']}")
     if model.gone:
         raise InputError(f"model {body['model']} is destroyed already")
+    if model.owner in lineage.keys:  # who has a key to sign with answers with it
+        _signed(lineage, model.owner, body["note"])
     said = (body["certificate"], body["complete"])
     model.destroyed = Destroyed(*said, event.index, event.time)
 
