@@ -9,11 +9,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from letterlock.domain import canonical
 from letterlock.ledger import Draft, Event
 from letterlock.lineage import duties
 from letterlock.lineage.fold import fold
 from letterlock.lineage.graph import Lineage
+from letterlock.lineage.inventory import Inventory
 from letterlock.record import note
 from letterlock.record.note import Kind, SecretSigner
 
@@ -110,14 +110,15 @@ class History:
     def inventory(self, grant: str, version: int, /, **change: Any) -> str:
         """Return the inventory that the recipient countersigns of its copy at a version."""
         delivery = self.lineage().deliveries[grant]
-        said = {
+        about = {
             "grant": grant, "release": delivery.release, "recipient": delivery.recipient,
-            "version": version, "manifest": digest(delivery.release, version),
-            **left(delivery.release, version), "files": [], "at": self.now, "destroyed": False,
-            "models": [], "destroyed_models": [],
+            "version": version, "manifest": digest(delivery.release, version), "at": self.now,
+            "files": (), **left(delivery.release, version),
         }  # fmt: skip
-        text = f"letterlock/inventory/v1\n{canonical({**said, **change}).decode()}\n"
-        return note.sign(text, [signer(delivery.recipient)]).encode().decode()
+        if change.get("destroyed"):
+            about |= {"manifest": "", "members": 0, "depth": 0, "root": "", "rows": 0}
+        found = Inventory(**{**about, **change})
+        return found.sign(signer(delivery.recipient)).decode()
 
     def acknowledged(self, grant: str, version: int, /, **change: Any) -> Event:
         """Acknowledge such an inventory."""

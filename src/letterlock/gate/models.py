@@ -86,21 +86,22 @@ class Models(Obligations):
         return self._registering(owner, new, note)
 
     def destroyed_told(
-        self, owner: str, entries: Sequence[Mapping[str, Any]], note: str
+        self, owner: str, entries: Sequence[Mapping[str, str]], note: str
     ) -> list[Draft]:
         """Return what is to be recorded of the models that an inventory says are destroyed.
 
-        An entry has `model`, `certificate` (its hash) and `complete`. Nothing is said twice. Raises
-        InputError for a model that its owner has not registered, nor does so by this inventory.
+        Each certificate is published beside the log; none is recorded twice. Raises InputError for
+        what is none, or is of another model or owner.
         """
         known, found = self.lineage().models, []
         for each in entries:
-            told = known.get(each["model"])
-            before = told.destroyed if told else None
-            if before and (before.complete or before.certificate == each["certificate"]):
+            told = certificate.parse(each["certificate"].encode())
+            if (told.model, told.owner) != (each["model"], owner):
+                raise InputError(f"a certificate of another model, or not of one of {owner}")
+            before = known[told.model].destroyed if told.model in known else None
+            if before and (before.complete or before.certificate == sha256(told.encode())):
                 continue
-            body = {key: each[key] for key in ("model", "certificate", "complete")}
-            found.append(Draft("model.destroyed", {**body, "owner": owner, "note": note}))
+            found.append(self._destroyed(told, note))
         return found
 
     def destroy_model(
@@ -108,14 +109,10 @@ class Models(Obligations):
     ) -> tuple[Certificate, list[Duty]]:
         """Record a certificate that a model in the platform's hands was destroyed.
 
-        Returns it, and the duties that it closes: none, if anything is left. One that a recipient's
-        inventory named is published. `digest` may be cut short; `what` names the file in errors.
-        Raises UsageError, InputError.
+        Returns it, and the duties that it closes: none, if anything is left. `digest` may be cut
+        short; `what` names the file in errors. Raises UsageError, InputError.
         """
         model, told = self.model(digest), certificate.parse(written, what)
-        if model.destroyed and model.destroyed.certificate == sha256(told.encode()):
-            self.publish_blob(told.encode())  # a recipient's inventory named it by its hash alone
-            return told, []
         if model.gone:
             raise UsageError(f"model {model.digest:.12} is destroyed already")
         kind = self.rules().recipients[model.owner].recipient_class
@@ -129,16 +126,19 @@ class Models(Obligations):
                 f"{what}: it is about model {told.model:.12} of {told.owner}, not about "
                 f"{model.digest:.12} of {model.owner}"
             )
-        data = told.encode()
-        self.publish_blob(data)
-        said = {"model": told.model, "owner": told.owner, "certificate": sha256(data)}
-        body = {**said, "complete": told.complete, "note": ""}
-        self.record_linked(Draft("model.destroyed", body))
+        self.record_linked(self._destroyed(told, ""))
         return told, self.settle()
 
     def model(self, digest: str) -> Model:
         """Return a registered model by its digest, which may be cut short. Raises UsageError."""
         return _model(self.lineage(), digest)
+
+    def _destroyed(self, told: Certificate, note: str) -> Draft:
+        """Publish a certificate, and return the event that names it."""
+        data = told.encode()
+        self.publish_blob(data)
+        said = {"model": told.model, "owner": told.owner, "certificate": sha256(data)}
+        return Draft("model.destroyed", {**said, "complete": told.complete, "note": note})
 
     def _registering(
         self, owner: str, entries: Iterable[Mapping[str, Any]], note: str

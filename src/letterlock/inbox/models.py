@@ -1,7 +1,7 @@
 """A recipient's own account of its models: which came of which release, and which are destroyed.
 
-It stands beside each release, in models.jsonl, and goes into the next inventory that the recipient
-countersigns; until then the platform knows nothing of it. Certificates stay beside it, by hash.
+It stands beside each release, in models.jsonl and destroyed.jsonl, and goes into the next inventory
+that the recipient countersigns; until then the platform knows nothing of it.
 Spec: docs/spec/lineage.md#at-a-recipient.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from letterlock.domain import Time, sha256
+from letterlock.domain import Time
 from letterlock.errors import InputError, UsageError, WorkspaceError
 from letterlock.evidence import strict
 from letterlock.handover import reads
@@ -22,16 +22,15 @@ from letterlock.lineage.certificate import Certificate
 from letterlock.lineage.digest import digest_of
 from letterlock.lineage.events import HOWS, read
 from letterlock.release import manifest
-from letterlock.store import files
 
 RECEIVED: Final = "received"
-CERTIFICATES: Final = "certificates"
+DESTROYED: Final = "destroyed.jsonl"
 
 _LINE: Final[strict.Shape] = {
     "at": int, "run": str, "model": str, "name": str, "owner": str,
     "sources": list, "files": int, "bytes": int,
 }  # fmt: skip
-_GONE: Final[strict.Shape] = {"at": int, "destroyed": str, "certificate": str, "complete": bool}
+_GONE: Final[strict.Shape] = {"at": int, "model": str, "certificate": str}
 
 
 def register(  # noqa: PLR0913 - a model, what it came of, who read it, when
@@ -85,22 +84,10 @@ def destroy(inbox: Path, digest: str, written: bytes, what: str, *, now: Time) -
     model, said = find(inbox, digest), certificate.parse(written, what)
     if (said.model, said.owner) != (model["model"], model["owner"]):
         raise InputError(f"{what}: it is about model {said.model:.12} of {said.owner}")
-    data = said.encode()
-    line = {
-        "at": now, "destroyed": said.model, "certificate": sha256(data), "complete": said.complete,
-    }  # fmt: skip
+    line = {"at": now, "model": said.model, "certificate": said.encode().decode()}
     for place in _where(inbox, said.model):
-        _keep(place / CERTIFICATES / f"{sha256(data)}.json", data)
-        reads.append(place / reads.MODELS, line)
+        reads.append(place / DESTROYED, line)
     return said
-
-
-def _keep(path: Path, data: bytes) -> None:
-    try:
-        path.parent.mkdir(exist_ok=True)
-        files.write(path, data)
-    except OSError as error:
-        raise WorkspaceError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def told(inbox: Path) -> list[dict[str, Any]]:
@@ -116,8 +103,6 @@ def models_in(place: Path) -> list[dict[str, Any]]:
     """Return the models that came of the release in a folder. Raises InputError."""
     found = []
     for value in reads.lines(place / reads.MODELS):
-        if isinstance(value, dict) and "destroyed" in value:
-            continue
         line = strict.shaped(value, _LINE, reads.MODELS)
         body = {key: line[key] for key in line.keys() - {"at", "run"}}
         read("model.trained", {**body, "note": ""})
@@ -128,11 +113,9 @@ def models_in(place: Path) -> list[dict[str, Any]]:
 def destroyed_in(place: Path) -> list[dict[str, Any]]:
     """Return what was destroyed of these, as an inventory says it: the newest certificate each."""
     found = {}
-    for value in reads.lines(place / reads.MODELS):
-        if isinstance(value, dict) and "destroyed" in value:
-            line = strict.shaped(value, _GONE, reads.MODELS)
-            said = {"certificate": line["certificate"], "complete": line["complete"]}
-            found[line["destroyed"]] = {"model": line["destroyed"], **said}
+    for value in reads.lines(place / DESTROYED):
+        line = strict.shaped(value, _GONE, DESTROYED)
+        found[line["model"]] = {"model": line["model"], "certificate": line["certificate"]}
     return list(found.values())
 
 

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from letterlock.errors import InputError, LedgerError, SignatureError
-from letterlock.evidence import strict
 from letterlock.ledger import Event
-from letterlock.lineage import duties, events
+from letterlock.lineage import duties, events, inventory
 from letterlock.lineage.events import Body
 from letterlock.lineage.graph import (
     Acknowledged,
@@ -169,25 +168,24 @@ def _inventory(lineage: Lineage, delivery: Delivery, text: str) -> tuple[int, bo
 
     Raises InputError for one that its recipient did not sign, or that is not what must be left.
     """
-    found = _signed(lineage, delivery.recipient, text)
-    said = strict.parse(found.split("\n", 1)[1].encode(), "inventory", limit=note.MAX_SIZE)
+    said = inventory.read(_signed(lineage, delivery.recipient, text))
     release = lineage.releases[delivery.release]
-    said_of = (said["grant"], said["release"], said["recipient"])
+    said_of = (said.grant, said.release, said.recipient)
     if said_of != (delivery.grant, delivery.release, delivery.recipient):
         raise InputError("an inventory of something else")
-    version, destroyed = said["version"], said["destroyed"]
-    if destroyed:
-        return version, True
-    expected = next((each for each in release.lists if each.number == version), None)
-    if version == 0:
+    if said.destroyed:
+        return said.version, True
+    found = {"members": said.members, "depth": said.depth, "root": said.root, "rows": said.rows}
+    expected = next((each for each in release.lists if each.number == said.version), None)
+    if said.version == 0:
         sealed = release.versions[0]
-        if any(said[key] != getattr(sealed, key) for key in ("members", "depth", "root")):
+        if any(found[key] != getattr(sealed, key) for key in ("members", "depth", "root")):
             raise InputError("an inventory of another copy than was sealed")
     elif expected is None:
-        raise InputError(f"release {release.id} has no drop list {version}")
+        raise InputError(f"release {release.id} has no drop list {said.version}")
     else:
-        _check_left(expected, said, "inventory")
-    return version, False
+        _check_left(expected, found, "inventory")
+    return said.version, False
 
 
 def _signed(lineage: Lineage, recipient: str, text: str) -> str:
