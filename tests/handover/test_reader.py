@@ -209,8 +209,13 @@ def test_drawn_batches_are_filtered_as_a_slow_reading_does():
             for row in batch.to_pylist()
             if not any(dropped[n] for name in PARTY_COLUMNS for n in row[name])
         ]
-        found = reading._left(batch, dropped)  # noqa: SLF001 - more cases than releases can be made
-        assert found.to_pylist() == expected
+        left_over = reading._Left(batch)  # noqa: SLF001 - more cases than releases can be made
+        found = [
+            row
+            for at in range(0, batch.num_rows, 7)
+            for row in left_over.part(at, 7, dropped).to_pylist()
+        ]
+        assert found == expected
 
 
 def test_stop_refuses_while_anybody_on_the_list_is_there(made, copy):
@@ -268,14 +273,14 @@ def test_what_is_no_received_release_is_refused(copy, tmp_path):
 
 
 HEADS = {
-    "missing": "not known",
-    "unreadable": "no head",
-    "of a stranger": "no head",
-    "old": "25 hours old",
-    "to come": "time to come",
+    "missing": "no head: who must be dropped is not known",
+    "unreadable": "does not hold",
+    "of a stranger": "does not hold: a signature",
+    "old": "last 24 hours",
+    "to come": "last 24 hours",
     "of another release": "of release ffff",
-    "of another log": "of another log|no head",
-    "without its list": "not known",
+    "empty": "does not hold",
+    "without its list": "no 1.json: who must be dropped is not known",
     "with another list": "not the list",
 }
 
@@ -296,9 +301,7 @@ def spoil_head(made: Platform, copy: Path, what: str) -> None:
             made.head(copy, at=NOW + DAY)
         case "of another release":
             made.head(copy, release="f" * 16)
-        case "of another log":
-            with pytest.raises(LetterlockError):
-                made.head(copy, origin="")
+        case "empty":
             head.write_bytes(b"")
         case "without its list":
             made.head(copy, DropList(made.gate.origin, made.release, 1, bytes(32)))
@@ -360,9 +363,9 @@ def test_a_feed_elsewhere_is_read_there(made, copy, tmp_path):
 def test_a_policy_with_witnesses_asks_for_the_proof_of_a_list(made, copy):
     """The log's word alone is then not enough; nor is it for grant and seal."""
     listed(made, copy, 1, names_of(copy)[:1])
-    (witness,) = witness_keys(1)
+    witness, _ = witness_keys("w")
     policy = (copy / "log.policy").read_bytes().replace(b"quorum none\n", b"")
-    told = f"witness w {witness.vkey}\nquorum w\n".encode()
+    told = f"witness w {witness.verifier.vkey}\nquorum w\n".encode()
     (copy / "log.policy").write_bytes(policy + told)
     with pytest.raises(LetterlockError, match="quorum"):
         opened(copy)
@@ -380,7 +383,7 @@ def test_the_proof_of_a_list_has_to_hold(platform_of_its_own, tmp_path):
     whole = (copy / "feed" / "2.proof").read_bytes()
     for wrong in (proof.read_bytes(), whole[:-1], b"", (copy / "grant.json").read_bytes()):
         (copy / "feed" / "2.proof").write_bytes(wrong)
-        with pytest.raises(StaleDrops, match="drop list 2"):
+        with pytest.raises(StaleDrops, match="list"):
             opened(copy)
     (copy / "feed" / "2.proof").write_bytes(whole)
     assert read(opened(copy)) == payload(left(copy, names[:2]))
@@ -488,14 +491,15 @@ def test_a_head_that_grows_old_ends_the_reading(copy):
     batches = opened(copy, now=clock).batches(batch_size=10)
     count = next(batches).num_rows
     clock.now += DAY + MINUTE
-    with pytest.raises(StaleDrops, match="24 hours old"):
+    with pytest.raises(StaleDrops, match="last 24 hours"):
         next(batches)
     last = [*reads(copy)][-1]
     assert (last.state, last.batches, last.rows) == ("stopped", 1, count)
 
 
-def test_a_file_that_is_written_to_while_it_is_read_ends_the_reading(copy):
-    """Before the next batch, not at the next check."""
+def test_a_file_that_is_written_to_while_it_is_read_ends_the_reading(copy, monkeypatch):
+    """Before anything is decoded from it, not at the next check only."""
+    monkeypatch.setattr(reading, "BATCH_ROWS", 1)
     reader = opened(copy)
     batches = reader.batches(batch_size=1)
     next(batches)
@@ -522,11 +526,11 @@ def test_a_file_that_was_only_touched_is_hashed_and_read(copy):
 
 def test_each_read_is_recorded(made, copy, monkeypatch):
     """When, which version and list, for what, how much, by which run, and that it ended."""
-    monkeypatch.setattr(reading, "CHECK_BATCHES", 40)
+    monkeypatch.setattr(reading, "CHECK_BATCHES", 20)
     drops = listed(made, copy, 3, names_of(copy)[:1])
     reader = opened(copy)
     rows = len(read(reader, batch_size=1))
-    assert rows > 40
+    assert rows > 20
     read(reader)
     found = [*reads(copy)]
     assert {(r.at, r.run, r.purpose, r.version, r.list) for r in found} == {
@@ -536,7 +540,7 @@ def test_each_read_is_recorded(made, copy, monkeypatch):
     assert [(r.epoch, r.rows) for r in ends] == [(1, rows), (2, rows)]
     assert [r.state for r in found][:3] == ["opened", "reading", "reading"]
     assert found[1].rows == 0
-    assert 0 < found[2].rows <= 40
+    assert 0 < found[2].rows <= 20
 
 
 def test_a_reading_that_is_given_up_says_so(copy):
@@ -590,6 +594,11 @@ def test_a_reader_can_be_sent_to_another_process(copy):
         read(sent)
 
 
+MANY = "ignore:This DataLoader will create:UserWarning"
+"""It says so where a machine has fewer cores than workers."""
+
+
+@pytest.mark.filterwarnings(MANY)
 @pytest.mark.parametrize("workers", [0, 2, 3])
 def test_torch_workers_give_each_row_once(made, copy, workers):
     """However many there are; each records its part."""
@@ -613,6 +622,7 @@ def test_torch_workers_check_by_themselves(copy):
         list(loader)
 
 
+@pytest.mark.filterwarnings(MANY)
 def test_more_torch_workers_than_files_leave_the_rest_idle(copy):
     """Sixteen files, seventeen workers: every row once."""
     loading = pytest.importorskip("torch.utils.data")
@@ -655,4 +665,4 @@ def test_the_package_itself_loads_nothing_heavy():
     assert done.stdout == "[]\n"
     assert letterlock.__all__ == ["open_release", "training"]
     with pytest.raises(AttributeError):
-        letterlock.nothing
+        getattr(letterlock, "nothing")  # noqa: B009 - looked up, not there

@@ -12,7 +12,7 @@ import re
 import stat
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
@@ -58,16 +58,24 @@ class Current:
 
 
 def current(  # noqa: PLR0913 - a feed, who is to be believed, and what is known already
-    read: Read, policy: Policy, *, origin: str, release: str, seen: int = 0, now: Time
+    read: Read,
+    policy: Policy,
+    *,
+    origin: str,
+    release: str,
+    seen: int = 0,
+    known: Current | None = None,
+    now: Time,
 ) -> Current:
     """Return what has to be dropped from a release now (µs), as a feed says it.
 
     `policy` says whose signatures count; if it asks for witnesses, the list has to be proved to be
-    in the log that they saw. `seen` is the highest number of a list that was seen before.
+    in the log that they saw. `seen` is the highest number of a list that was seen before; a list
+    that is `known` by such a call with this policy is not read again.
     Raises StaleDrops, which says why who must be dropped is not known; no other error of ours.
     """
     try:
-        return _current(read, policy, origin, release, seen, now)
+        return _current(read, policy, origin, release, seen, known, now)
     except StaleDrops:
         raise
     except LetterlockError as error:
@@ -75,7 +83,13 @@ def current(  # noqa: PLR0913 - a feed, who is to be believed, and what is known
 
 
 def _current(  # noqa: PLR0913, PLR0917 - as current
-    read: Read, policy: Policy, origin: str, release: str, seen: int, now: Time
+    read: Read,
+    policy: Policy,
+    origin: str,
+    release: str,
+    seen: int,
+    known: Current | None,
+    now: Time,
 ) -> Current:
     data = _there(read, HEAD, notes.MAX_SIZE, release)
     head = feed.check_head(data, policy)
@@ -83,6 +97,8 @@ def _current(  # noqa: PLR0913, PLR0917 - as current
     files = {HEAD: data}
     if not head.number:
         return Current(head, None, files)
+    if known is not None and (known.head.number, known.head.digest) == (head.number, head.digest):
+        return replace(known, head=head, files=known.files | files)
     name, proof_name = feed.list_name(head.number), feed.proof_name(head.number)
     files[name] = _there(read, name, feed.MAX_LIST, release)
     if sha256(files[name]) != head.digest:

@@ -17,14 +17,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from letterlock.domain import Time
 from letterlock.errors import GateClosed, LetterlockError, UsageError, VerificationError
 from letterlock.handover import reads
-from letterlock.handover.admission import Admission, Clock, Drops, Mask
+from letterlock.handover.admission import Admission, Clock, Mask
 from letterlock.handover.reads import Read, State
 from letterlock.handover.received import Copy, Held
 from letterlock.lineage.duties import MINUTE
@@ -67,7 +66,7 @@ def open_release(
     Args:
         path: received/<release> in the recipient's inbox.
         purpose: the one it was handed over for, in full: a pattern is none.
-        feed: a folder with the newest files of its drop list; the copy's own by default.
+        feed: where its newest drop list is: a folder, or a URL; the copy's own folder by default.
         now: a clock, µs since 1970; this machine's by default.
         on_drop: leave rows out that name somebody on the list, or "stop" with GateClosed while the
             copy holds any: letterlock apply-drops takes them out.
@@ -96,19 +95,19 @@ class ReleaseReader:
         if on_drop not in ON_DROP:
             raise UsageError(f"on_drop is one of {', '.join(ON_DROP)}, not {on_drop!r}")
         self.folder, self.run = Path(path).absolute(), run or secrets.token_hex(8)
-        elsewhere = None if feed is None else Path(feed).absolute()
+        elsewhere = str(feed.absolute()) if isinstance(feed, Path) else feed
         self.on_drop = on_drop
         self.admission = Admission(self.folder, purpose, elsewhere, now or clock)
         self.release = self.admission.authority().release
         self.passes = 0
-        with _Pass(self, ()) as opening:
+        with _Pass(self, None) as opening:
             self._fields = _fields(opening.copy)
             self._shards = tuple(opening.copy.shards)
             opening.check("opened")
 
     def check(self) -> None:
         """Check again, now. Raises what `open_release` does."""
-        with _Pass(self, ()) as each:
+        with _Pass(self, None) as each:
             each.check("opened")
 
     @property
@@ -205,19 +204,23 @@ class _Pass:
     The files stay open, so a copy that is swapped meanwhile is not mixed in.
     """
 
-    def __init__(self, reader: ReleaseReader, shards: tuple[str, ...], part: str = "0/1") -> None:
-        reader.passes += bool(shards)
+    def __init__(
+        self, reader: ReleaseReader, shards: tuple[str, ...] | None, part: str = "0/1"
+    ) -> None:
+        """Begin one over some shards; None: over all, only to check them."""
         self._reader, self._admission = reader, reader.admission
-        self._shards, self._part = shards, part
-        self._number = reader.passes if shards else 0
-        self._drops = Drops()
+        self._shards, self._part, self._number = shards, part, 0
+        if shards is not None:
+            reader.passes += 1
+            self._number = reader.passes
+        self._list = 0
         self._dropped: Mask | None = None
         self._batches = self._rows = self._left = 0
         self._checked: Time = 0
         self._state: State | None = None
 
     def __enter__(self) -> Self:
-        self.copy: Copy = self._admission.hold()
+        self.copy: Copy = self._admission.hold(self._shards)
         return self
 
     def __exit__(
@@ -231,11 +234,12 @@ class _Pass:
     def check(self, state: State) -> None:
         """Check that reading is allowed now, and record that it goes on."""
         self.copy.check(self._admission.hashes)
-        self._drops = self._admission.drops(self.copy)
-        self._dropped = self._admission.dropped(self.copy, self._drops)
+        current = self._admission.drops(self.copy)
+        self._list = current.head.number
+        self._dropped = self._admission.dropped(self.copy, current)
         if self._dropped is not None and self._reader.on_drop == "stop":
             raise GateClosed(
-                f"drop list {self._drops.number} names {int(self._dropped.sum())} people who are "
+                f"drop list {self._list} names {int(self._dropped.sum())} people who are "
                 f"in this copy of release {self._reader.release}: letterlock apply-drops"
             )
         self.record(state)
@@ -247,7 +251,7 @@ class _Pass:
             self._reader.folder,
             Read(
                 self._admission.now(), self._reader.run, self._part, self._number,
-                self._admission.purpose, self.copy.version, self._drops.number, state,
+                self._admission.purpose, self.copy.version, self._list, state,
                 self._batches, self._rows,
             ),
         )  # fmt: skip
@@ -255,7 +259,7 @@ class _Pass:
 
     def batches(self, selection: _Selection, batch_size: int) -> Iterator[pa.RecordBatch]:
         """Yield what may be read."""
-        for name in self._shards:
+        for name in self._shards or ():
             held = self.copy.shards.get(name)
             if held is None:
                 raise VerificationError(f"{name}: not in this version of the release")
@@ -267,27 +271,39 @@ class _Pass:
                     yield selection.made(batch, names)
 
     def _allowed(self, held: Held, names: list[str], batch_size: int) -> Iterator[pa.RecordBatch]:
-        """Yield the batches of a file, checked as often as is due, without rows of who is dropped.
-
-        People are read only where somebody is dropped. When the first list comes in the middle of
-        a file, it is taken up again from there, people included.
-        """
+        """Yield the batches of a file, without rows of who is dropped."""
         try:
             file, done = pq.ParquetFile(held.file), 0
             while done < file.metadata.num_rows:
-                people = self._dropped is not None
-                columns = [*dict.fromkeys([*names, *PARTY_COLUMNS])] if people else names
-                for batch in _from(file, done, columns, batch_size):
-                    held.check(self._admission.hashes)
-                    if self._due():
-                        self.check("reading")
-                    if self._dropped is not None and not people:
-                        break
-                    self._left -= 1
-                    yield batch if self._dropped is None else _left(batch, self._dropped)
-                    done += batch.num_rows
+                for count, batch in self._parts(held, file, done, names, batch_size):
+                    done += count
+                    yield batch
         except (OSError, ValueError, LookupError, pa.ArrowException) as error:
             raise VerificationError(f"{held.path}: cannot be read: {error}") from error
+
+    def _parts(
+        self, held: Held, file: pq.ParquetFile, first: int, names: list[str], batch_size: int
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield how many rows were passed, and what is left of them, checked as often as is due.
+
+        People are read only where somebody is dropped. When the first list comes in the middle of
+        a file, this ends early, to be taken up again with them.
+        """
+        people = self._dropped is not None
+        columns = [*dict.fromkeys([*names, *PARTY_COLUMNS])] if people else names
+        for rows in _from(file, first, columns, max(batch_size, BATCH_ROWS)):
+            held.check(self._admission.hashes)
+            left = _Left(rows)
+            for at in range(0, rows.num_rows, batch_size):
+                if self._due():
+                    self.check("reading")
+                if self._dropped is not None and not people:
+                    return
+                self._left -= 1
+                yield (
+                    min(batch_size, rows.num_rows - at),
+                    left.part(at, batch_size, self._dropped),
+                )
 
     def _due(self) -> bool:
         passed = self._admission.now() - self._checked
@@ -310,22 +326,34 @@ def _from(
             yield rest
 
 
-def _left(batch: pa.RecordBatch, dropped: Mask) -> pa.RecordBatch:
-    """Return the rows that name nobody who is dropped."""
-    gone: list[npt.NDArray[np.int64]] = []
+class _Left:
+    """Decoded rows, handed out in parts without those that name somebody who is dropped."""
+
+    def __init__(self, rows: pa.RecordBatch) -> None:
+        self._rows = rows
+        self._dropped: Mask | None = None
+        self._keep: Mask | None = None
+
+    def part(self, first: int, count: int, dropped: Mask | None) -> pa.RecordBatch:
+        """Return what is left of `count` rows from `first` on."""
+        if dropped is not self._dropped:
+            self._dropped = dropped
+            self._keep = None if dropped is None else _kept(self._rows, dropped)
+        part = self._rows.slice(first, count)
+        keep = None if self._keep is None else self._keep[first : first + count]
+        return part if keep is None or keep.all() else part.filter(pa.array(keep))
+
+
+def _kept(rows: pa.RecordBatch, dropped: Mask) -> Mask:
+    """Return which rows name nobody who is dropped: (rows,)."""
+    keep = np.ones(rows.num_rows, np.bool_)
     for name in PARTY_COLUMNS:
-        column = batch.column(name)
-        offsets = column.offsets.to_numpy()
-        people = column.values.to_numpy()
+        column = rows.column(name)
+        offsets, people = column.offsets.to_numpy(), column.values.to_numpy()
         first = offsets[0]
         hits = np.flatnonzero(dropped[people[first : offsets[-1]]])
-        if len(hits):
-            gone.append(np.searchsorted(offsets, hits + first, side="right") - 1)
-    if not gone:
-        return batch
-    keep = np.ones(batch.num_rows, np.bool_)
-    keep[np.concatenate(gone)] = False
-    return batch.filter(pa.array(keep))
+        keep[np.searchsorted(offsets, hits + first, side="right") - 1] = False
+    return keep
 
 
 # ── columns ─────────────────────────────────────────────────────────────────────────────────

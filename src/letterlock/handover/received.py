@@ -18,7 +18,7 @@ import os
 import re
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +91,11 @@ class Authority:
     members: tuple[int, str, int]
 
 
+def seconds_of(now: Time) -> int:
+    """Return a time in seconds, or the real one if it is later: witnesses keep real time."""
+    return max(now // SECOND, int(time.time()))
+
+
 def authority(folder: Path, now: Time) -> Authority:
     """Check grant and evidence of a received release against its log policy.
 
@@ -99,7 +104,7 @@ def authority(folder: Path, now: Time) -> Authority:
     """
     recipient = recipient_of(folder)
     policy = quorum.parse(_read(folder / POLICY))
-    seconds = now // SECOND
+    seconds = seconds_of(now)
     origin, event = logged.check(
         logged.parse(_read(folder / GRANT), GRANT), "release.delivered", policy, seconds
     )
@@ -224,18 +229,24 @@ class Copy:
         self._open.close()
 
 
-def hold(folder: Path, hashes: Hashes, accept: Callable[[dict[str, Any], str], int]) -> Copy:
+Accept = Callable[[dict[str, Any], str], int]
+"""Returns the version that a manifest, with this hash, is of; raises if it is none."""
+
+
+def hold(
+    folder: Path, hashes: Hashes, accept: Accept, shards: Collection[str] | None = None
+) -> Copy:
     """Open the files of a received release, and check that they are those of its manifest.
 
-    `accept` is given a manifest and its hash, and returns the version, or raises. What has to be
-    hashed is remembered in `hashes`. A copy that is swapped for another at this moment is looked
-    for again. Raises VerificationError, and what `accept` raises.
+    Only `shards`, if not all are asked for. What has to be hashed is remembered in `hashes`. A copy
+    that is swapped for another at this moment is looked for again. Raises VerificationError, and
+    what `accept` raises.
     """
     for left in reversed(range(_TRIES)):
         seen = b""
         try:
             seen = manifest.content(folder)
-            return _hold(folder, seen, hashes, accept)
+            return _hold(folder, seen, hashes, accept, shards)
         except VerificationError:
             if not left or (seen and _content(folder) == seen):
                 raise
@@ -251,7 +262,7 @@ def _content(folder: Path) -> bytes:
 
 
 def _hold(
-    folder: Path, data: bytes, hashes: Hashes, accept: Callable[[dict[str, Any], str], int]
+    folder: Path, data: bytes, hashes: Hashes, accept: Accept, shards: Collection[str] | None
 ) -> Copy:
     record = manifest.parse(data)
     digest = sha256(canonical(record) + b"\n")
@@ -262,6 +273,8 @@ def _hold(
             path, name = folder / manifest.OUTGOING / entry["path"], entry["path"]
             if name != manifest.MEMBERS and not _SHARD.fullmatch(name):
                 raise VerificationError(f"{name!r}: no file of a release has such a name")
+            if shards is not None and name not in {manifest.MEMBERS, *shards}:
+                continue
             try:
                 file = stack.enter_context(pa.OSFile(str(path)))
             except OSError as error:
