@@ -36,7 +36,7 @@ from letterlock.lineage import duties, inventory
 from letterlock.lineage.graph import Approval, Lineage, Release
 from letterlock.lineage.inventory import Inventory
 from letterlock.release import manifest
-from letterlock.release.build import Progress, judge
+from letterlock.release.build import Progress
 from letterlock.release.verify import verify as verify_release
 from letterlock.store import files
 from letterlock.store.witnesses import gather
@@ -103,7 +103,9 @@ class Handovers(Releases, Proofs, Models):
         Raises UsageError for a release that is none, ApprovalError, GateClosed if something is
         overdue.
         """
-        found, body = self._release(release), self.approval_body(release, terms)
+        found = self._release(release)
+        self.sweep(found.purpose, found.recipient)
+        body = self.approval_body(release, terms)
         if len(terms) > package.MAX_TERMS:
             raise InputError(f"the terms have more than {package.MAX_TERMS} bytes")
         self.check_open(found.purpose, found.recipient)
@@ -159,19 +161,13 @@ class Handovers(Releases, Proofs, Models):
         after that leaves a grant that is spent, and another call makes another one. Raises
         GateClosed if it may not go now, UsageError, VerificationError, SignatureError.
         """
+        asked = self._release(release)
+        self.sweep(asked.purpose, asked.recipient, progress=progress)
         with self._one_build():
+            _clear(out, release)
+            grant = secrets.token_hex(16)
+            index, terms, encryption = self._granted(release, grant, feed, days)
             found = self._release(release)
-            terms = self._admitted(found, progress)
-            encryption = self._reading_key(found.recipient)
-            out.mkdir(parents=True, exist_ok=True)
-            grant, version = secrets.token_hex(16), found.current
-            body = {
-                "release": found.id, "recipient": found.recipient, "purpose": found.purpose,
-                "version": version.number, "manifest": version.manifest, "grant": grant,
-                "key": encryption, "terms": sha256(terms) if terms else "", "feed": feed,
-                "expires": self.now() + days * DAY,
-            }  # fmt: skip
-            index = self.record_linked(Draft("release.delivered", body))
             self.publish_log(progress, ask=ask)
             evidence, logged = self._shown(found, index)
             identity, name = age.new_identity(), f"{found.id}.{grant}"
@@ -187,7 +183,26 @@ class Handovers(Releases, Proofs, Models):
                 raise ReleaseError(f"{made.letter}: cannot be written: {error}") from error
         return made
 
-    def _admitted(self, found: Release, progress: Progress) -> bytes:
+    def _granted(self, release: str, grant: str, feed: str, days: int) -> tuple[int, bytes, str]:
+        """Record a grant, against every event there is: what is recorded meanwhile is looked at.
+
+        Returns the event, the terms, and the key to encrypt to.
+        """
+        while True:
+            head, found = self.store.head(), self._release(release)
+            terms, encryption = self._admitted(found), self._reading_key(found.recipient)
+            body = {
+                "release": found.id, "recipient": found.recipient, "purpose": found.purpose,
+                "version": found.current.number, "manifest": found.current.manifest,
+                "grant": grant, "key": encryption, "terms": sha256(terms) if terms else "",
+                "feed": feed, "expires": self.now() + days * DAY,
+            }  # fmt: skip
+            with self._writing():
+                if self.store.head().index == head.index:
+                    index = self._append_linked([Draft("release.delivered", body)])
+                    return index, terms, encryption
+
+    def _admitted(self, found: Release) -> bytes:
         """Check that a release may go now; returns the terms. Raises GateClosed."""
         self.check_open(found.purpose, found.recipient)
         if found.recalled is not None:
@@ -198,11 +213,14 @@ class Handovers(Releases, Proofs, Models):
                 f"release {found.id} is not approved for {found.recipient} at version "
                 f"{found.current.number}: letterlock release approve {found.id}"
             )
-        self._check_fresh(found, progress)
-        verified = verify_release(self.folder / "releases" / found.id)
-        if sha256(manifest.content(self.folder / "releases" / found.id)) != found.current.manifest:
-            raise VerificationError(
-                f"release {verified.release} is not the version that was sealed last"
+        folder = self.folder / "releases" / found.id
+        verify_release(folder)
+        if sha256(manifest.content(folder)) != found.current.manifest:
+            raise VerificationError(f"{folder} is not the version that was sealed last")
+        if people := self.stale(found.id):
+            raise GateClosed(
+                f"release {found.id} is stale: {people} in it said no since it was sealed. "
+                f"letterlock drops publish, letterlock supersede {found.id}, or build anew"
             )
         if approved is None or not approved.terms:
             return b""
@@ -210,17 +228,6 @@ class Handovers(Releases, Proofs, Models):
         if terms is None or sha256(terms) != approved.terms:
             raise ReleaseError(f"the terms blobs/{approved.terms} are lost: restore log/")
         return terms
-
-    def _check_fresh(self, found: Release, progress: Progress) -> None:
-        """Refuse a release in which somebody said no since. Raises GateClosed."""
-        names = [name for name, _ in found.sources]
-        sealed = self.judged(found.purpose, found.recipient, found.as_of, names, progress)
-        now, sources, _ = self.judged(found.purpose, found.recipient, None, names, progress)
-        if judge(now, sources, progress).narrower_than(sealed[2]):
-            raise GateClosed(
-                f"release {found.id} is stale: somebody in it said no since it was sealed. "
-                "Supersede it (letterlock drops publish), or build anew"
-            )
 
     def _reading_key(self, recipient: str) -> str:
         key = self.lineage().keys.get(recipient)
@@ -276,8 +283,20 @@ class Handovers(Releases, Proofs, Models):
         if (delivery.release, delivery.recipient) != (said.release, said.recipient):
             raise VerificationError(f"grant {said.grant} was for another release or recipient")
         inventory.check_signed(data, lineage.keys[delivery.recipient].signing)
+        if data.decode() in {each.note for each in delivery.acknowledged}:
+            return
+        if delivery.destroyed:
+            raise VerificationError(
+                f"the copy under grant {said.grant} is destroyed: that is final"
+            )
         if said.destroyed:
             return
+        newest = max((each.version for each in delivery.acknowledged), default=0)
+        if said.version < newest:
+            raise VerificationError(
+                f"the copy under grant {said.grant} is at version {newest} already: an inventory "
+                f"of version {said.version} is older"
+            )
         for what, (found, expected) in self._expected(lineage, said).items():
             if found != expected:
                 raise VerificationError(
@@ -334,12 +353,6 @@ class Handovers(Releases, Proofs, Models):
 
     # ── what they share ─────────────────────────────────────────────────────────────────────
 
-    def _release(self, release: str) -> Release:
-        found = self.lineage().releases.get(release)
-        if found is None or not found.versions:
-            raise UsageError(f"no release {release} was sealed here")
-        return found
-
     def _check_signed(
         self, kind: str, body: dict[str, Any], signatures: Iterable[Signature]
     ) -> None:
@@ -356,3 +369,13 @@ def key_body(shown: Card) -> dict[str, Any]:
     return {
         "recipient": shown.recipient, "encryption": shown.encryption, "signing": shown.signing,
     }  # fmt: skip
+
+
+def _clear(out: Path, release: str) -> None:
+    """Make a folder to deliver into, and remove what a killed delivery left half-written there."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for left in out.glob(f".{release}.*{files.PART}"):
+            left.unlink()
+    except OSError as error:
+        raise ReleaseError(f"{out}: nothing can be delivered there: {error.strerror}") from error
