@@ -19,7 +19,7 @@ from letterlock.errors import InputError, VerificationError
 from letterlock.record.memberset import NAME_SIZE, MemberSet
 from letterlock.release import manifest
 from letterlock.release.manifest import MEMBERS, NAME, OUTGOING, PARTY_COLUMNS, PRIVATE, WITHHELD
-from letterlock.release.supersede import read_names
+from letterlock.release.supersede import Names, read_names
 
 _CHUNK = 1 << 20
 _SHARD = re.compile(r"data/([A-Za-z0-9_-]+)/shard-([0-9]{5})\.parquet")
@@ -150,14 +150,25 @@ def _check_places(paths: set[str], shards: int) -> None:
 
 
 def pseudonyms(folder: Path) -> bytes:
-    """Return the pseudonyms of members.parquet, end to end, unchecked. Raises VerificationError."""
-    return pseudonyms_in(folder / OUTGOING / MEMBERS)
+    """Return the pseudonyms of members.parquet, end to end, unchecked. Raises VerificationError.
+
+    In a later version some rows have none; in the first each has one.
+    """
+    path = folder / OUTGOING / MEMBERS
+    names = _names(path)
+    if not names.there.all() and not manifest.version_of(manifest.read(folder)):
+        raise VerificationError(f"{path}: not pseudonyms of {NAME_SIZE} bytes")
+    return names.names
 
 
 def pseudonyms_in(path: Path) -> bytes:
     """Return the pseudonyms in a members.parquet of any version. Raises VerificationError."""
+    return _names(path).names
+
+
+def _names(path: Path) -> Names:
     try:
-        return read_names(path).names
+        return read_names(path)
     except (OSError, ValueError, LookupError, pa.ArrowException) as error:
         raise VerificationError(f"{path}: cannot be read: {error}") from error
 
