@@ -15,6 +15,8 @@ from letterlock import approval
 from letterlock.cli import replay as replay_screen
 from letterlock.cli import show
 from letterlock.cli.contracts import app as contract_app
+from letterlock.cli.drops import app as drops_app
+from letterlock.cli.drops import apply_drops, supersede
 from letterlock.cli.duties import model_app, obligations_app
 from letterlock.cli.handover import (
     acknowledge,
@@ -95,6 +97,9 @@ app.add_typer(log_app, name="log")
 app.add_typer(prove_app, name="prove")
 app.add_typer(key_app, name="key")
 app.add_typer(witness_app, name="witness")
+app.add_typer(drops_app, name="drops")
+app.command()(supersede)
+app.command()(apply_drops)
 app.add_typer(obligations_app, name="obligations")
 app.add_typer(model_app, name="model")
 app.add_typer(release_app, name="release")

@@ -30,7 +30,7 @@ from letterlock.errors import (
 )
 from letterlock.evidence.entries import entries_of
 from letterlock.gate.items import Items
-from letterlock.gate.log import PublicLog
+from letterlock.gate.log import Ask, PublicLog
 from letterlock.gate.obligations import Obligations
 from letterlock.gate.workspace import silent
 from letterlock.handover import feed, logged
@@ -49,6 +49,7 @@ from letterlock.release.supersede import keep_private, left_after, read_names, r
 from letterlock.release.verify import check_hash
 from letterlock.sources.index import Source
 from letterlock.store import files
+from letterlock.store.witnesses import gather
 
 OLD: Final = ".old"
 """What the name of a superseded version ends in, until it is gone."""
@@ -286,7 +287,7 @@ class Drops(Items, Obligations, PublicLog):
 
     # ── publishing ──────────────────────────────────────────────────────────────────────────
 
-    def publish_drops(self, progress: Progress = silent) -> list[Head]:
+    def publish_drops(self, progress: Progress = silent, *, ask: Ask = gather) -> list[Head]:
         """Sweep, publish the log, and sign for each delivered release which list is the newest.
 
         To be run every few minutes: a head holds for a day, a list has to be out in 15 minutes.
@@ -298,7 +299,7 @@ class Drops(Items, Obligations, PublicLog):
         delivered = [r for r in self.lineage().releases.values() if r.deliveries]
         heads: list[Head] = []
         if delivered:
-            size = self.publish_log(progress).trusted.checkpoint.size
+            size = self.publish_log(progress, ask=ask).trusted.checkpoint.size
             with self._dropping():
                 judged = [release for release in delivered if release.id not in failed]
                 heads = [self._publish_head(release, as_of, size) for release in judged]

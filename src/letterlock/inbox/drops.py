@@ -1,0 +1,151 @@
+"""Applying a drop list: a recipient's copy without whom the list names, countersigned anew.
+
+The feed is fetched, checked as a whole, and kept beside the copy; then the copy is rewritten by the
+same code as the platform's own, so that both are the same bytes, and swapped in by renames. It may
+be cut off at any moment: the copy is then the old one or the new one, and the next call goes on.
+A recipient learns pseudonyms of its own copy, and no identity. Spec: docs/spec/drops.md §5.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from letterlock.errors import GateClosed, LetterlockError, ReleaseError, UsageError
+from letterlock.errors import VerificationError as Mismatch
+from letterlock.handover import feed, fetch
+from letterlock.handover.fetch import Current
+from letterlock.inbox.folder import DESTROYED, FEED, POLICY, Inbox, read
+from letterlock.record import note as notes
+from letterlock.record import quorum
+from letterlock.record.quorum import Policy
+from letterlock.release import manifest
+from letterlock.release.supersede import Left, rewrite
+from letterlock.release.verify import verify
+from letterlock.store import files
+
+NEW: Final = ".new"
+OLD: Final = ".old"
+"""Beside a copy, while it is swapped: the version that comes, and the one that goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a copy: its version before and now, and the inventory, countersigned."""
+
+    release: str
+    before: int
+    version: int
+    people: int
+    rows: int
+    inventory: bytes
+
+
+def apply_drops(
+    inbox: Inbox, release: str, address: str = "", *, policy: bytes | None = None
+) -> Applied:
+    """Bring a received release to its newest drop list, and countersign what is left of it.
+
+    `address`: the folder or http(s) URL where the feed's head lies (default: the grant's).
+    `policy`: whose signatures are relied on (default: the policy that it was received by).
+    Raises StaleDrops if who must be dropped is not known, GateClosed if the release was recalled,
+    VerificationError if the copy or what came of it does not hold.
+    """
+    with inbox.locked():
+        folder, granted = inbox.path(release), inbox.grant_of(release)
+        if (folder / DESTROYED).exists():
+            raise UsageError(f"release {release} was destroyed here: there is nothing to drop from")
+        if not (address or granted.feed):
+            raise UsageError("the grant names no drop lists: say where they are with --feed")
+        trusted = quorum.parse(read(folder / POLICY) if policy is None else policy)
+        try:
+            recover(folder)
+            before = manifest.version_of(manifest.read(folder))
+            found = fetch.current(
+                fetch.reader_of(address or granted.feed), trusted, origin=granted.origin,
+                release=release, seen=max(before, _seen(folder, trusted)),
+                now=inbox.now(granted.time),
+            )  # fmt: skip
+            _keep(folder / FEED, found)
+            if found.head.recalled:
+                raise GateClosed(
+                    f"release {release} was recalled: destroy the copy and countersign that, "
+                    f"letterlock inventory {release} --destroyed"
+                )
+            if found.head.number > before:
+                _rewrite(folder, found)
+        except OSError as error:
+            raise ReleaseError(f"{folder}: the list was not applied: {error}") from error
+        record = manifest.read(folder)
+        said = (manifest.version_of(record), record["members"], record["counts"]["released"])
+        return Applied(release, before, *said, inbox.countersign(release))
+
+
+def _rewrite(folder: Path, found: Current) -> None:
+    """Put the version that a list leaves in the place of the copy."""
+    verify(folder)
+    work = folder / NEW
+    work.mkdir()
+    try:
+        made = rewrite(
+            folder, work, found.dropped, version=found.head.number, listed=found.head.digest
+        )
+        if found.published is not None:
+            _check_left(made.left, found.published)
+        verify(work)
+        files.sync(work)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    swap(folder)
+
+
+def _check_left(left: Left, published: Mapping[str, Any]) -> None:
+    """Check that what is left here is what the log says has to be left."""
+    for key in ("members", "depth", "root", "rows"):
+        if getattr(left, key) != published[key]:
+            raise Mismatch(
+                f"drop list {published['version']} would leave other {key} here than it must by "
+                "the log: this is not the copy that was handed over"
+            )
+
+
+def swap(folder: Path) -> None:
+    """Put the new version in its place; whoever has the old one's files open keeps them."""
+    place, new, old = folder / manifest.OUTGOING, folder / NEW, folder / OLD
+    place.rename(old)
+    (new / manifest.OUTGOING).rename(place)
+    files.sync(folder)
+    new.rmdir()
+    shutil.rmtree(old)
+
+
+def recover(folder: Path) -> None:
+    """Finish, or take back, what was cut off while a list was applied. Raises OSError."""
+    place, new, old = folder / manifest.OUTGOING, folder / NEW, folder / OLD
+    if not place.exists() and old.exists():
+        old.rename(place)  # the new version is made again
+        files.sync(folder)
+    for left in (new, old):
+        if left.exists():
+            shutil.rmtree(left)
+
+
+def _seen(folder: Path, policy: Policy) -> int:
+    """Return the number of the newest list that this copy's own feed names; 0 if there is none."""
+    path = folder / FEED / feed.HEAD
+    with suppress(LetterlockError, OSError), path.open("rb") as file:
+        head = feed.check_head(file.read(notes.MAX_SIZE), policy)
+        return head.number if head.release == folder.name else 0
+    return 0
+
+
+def _keep(folder: Path, found: Current) -> None:
+    """Keep what was fetched, the head last: so the feed is never ahead of its lists."""
+    folder.mkdir(exist_ok=True)
+    for name in sorted(found.files, key=lambda name: name == feed.HEAD):
+        files.write(folder / name, found.files[name])
