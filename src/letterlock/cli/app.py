@@ -29,6 +29,7 @@ from letterlock.cli.handover import (
 from letterlock.cli.hold import app as hold_app
 from letterlock.cli.keys import app as key_app
 from letterlock.cli.keys import erase
+from letterlock.cli.lineage import disgorge, lineage
 from letterlock.cli.log import app as log_app
 from letterlock.cli.notice import app as notice_app
 from letterlock.cli.operators import approve, declare
@@ -245,6 +246,8 @@ app.command()(erase)
 app.command()(approve)
 app.command()(declare)
 app.command()(statement)
+app.command()(lineage)
+app.command()(disgorge)
 app.command()(deliver)
 app.command()(acknowledge)
 app.command()(receive)

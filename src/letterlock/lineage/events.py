@@ -35,7 +35,7 @@ _RELEASE: Final = re.compile("[0-9a-f]{16}")
 _REASONS: Final = frozenset(reason.name.lower() for reason in Reason)
 _OUTCOMES: Final = frozenset({"erased", "key destroyed", "left", "unsupported"})
 
-_TEXT: Final = (str,)
+_LONGEST_NAME: Final = 200
 _SHAPES: Final[Mapping[str, strict.Shape]] = {
     "release.opened": {
         "purpose": str, "recipient": str, "as_of": int, "upto": int,
@@ -106,6 +106,8 @@ def read(kind: str, body: object) -> Body:
         check = _CHECKS.get(key)
         if check is not None:
             check(value, f"{kind}: {key}")
+    if kind == ORDERED:
+        _name(found["order"], f"{kind}: order")
     return found
 
 
@@ -115,6 +117,11 @@ def _matches(pattern: re.Pattern[str], what: str, *, empty: bool = False) -> Cal
             raise InputError(f"{where} is no {what}")
 
     return check
+
+
+def _name(value: str, where: str) -> None:
+    if not value or not value.isprintable() or len(value) > _LONGEST_NAME:
+        raise InputError(f"{where}: 1 to {_LONGEST_NAME} characters that can be printed")
 
 
 def _one_of(known: tuple[str, ...]) -> Callable[..., None]:
@@ -171,6 +178,7 @@ _CHECKS: Final[Mapping[str, Callable[..., None]]] = {
     "certificate": _matches(_HASH, "SHA-256"),
     "terms": _hash_or_none,
     "model": _hash_or_none,
+    "name": _name,
     "grant": _matches(_GRANT, "grant (32 hexadecimal digits)", empty=True),
     "release": _matches(_RELEASE, "release", empty=True),
     "duty": _one_of(DUTIES),
