@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from xml.sax.saxutils import escape
 
 from letterlock.domain import Time, text_of
@@ -118,7 +118,7 @@ def _of_release(release: Release) -> Node:
         f"for {release.purpose}",
         f"to {release.recipient}",
         f"{current.members:,} people",
-        f"sealed {text_of(current.time)}",
+        f"sealed {_day(current.time)}",
     ]
     if release.dropped_to > current.number:
         says.append(f"drop list {release.dropped_to} not yet applied")
@@ -130,7 +130,7 @@ def _of_copy(copy: Delivery) -> Node:
         state = "destroyed"
     else:
         state = "not countersigned" if copy.at is None else f"version {copy.at}, countersigned"
-    says = [f"under grant {copy.grant:.8}", f"delivered {text_of(copy.time)}"]
+    says = [f"under grant {copy.grant:.8}", f"delivered {_day(copy.time)}"]
     return Node(copy.grant, "copy", f"at {copy.recipient}", state, says)
 
 
@@ -151,7 +151,11 @@ def _into(lineage: Lineage, model: Model, nodes: Mapping[str, Node]) -> Iterator
             continue
         copies = lineage.releases[source.release].deliveries
         held = [copy.grant for copy in copies if copy.recipient == model.owner]
-        yield Edge(held[-1] if held else source.release, model.digest, f"version {source.version}")
+        yield Edge(
+            held[-1] if held else source.release,
+            model.digest,
+            f"learned from version {source.version}",
+        )
 
 
 def _say_what_is_owed(lineage: Lineage, now: Time, nodes: Mapping[str, Node]) -> None:
@@ -163,8 +167,12 @@ def _say_what_is_owed(lineage: Lineage, now: Time, nodes: Mapping[str, Node]) ->
 
 
 def _owed(duty: Duty, now: Time) -> str:
-    late = "overdue since" if duty.due < now else "due"
-    return f"{duty.id} {duty.duty}: {late} {text_of(duty.due)}"
+    late = "overdue" if duty.due < now else "due"
+    return f"{duty.id} {duty.duty}: {late} {_day(duty.due)}"
+
+
+def _day(t: Time) -> str:
+    return text_of(t).partition("T")[0]
 
 
 # ── as text ─────────────────────────────────────────────────────────────────────────────────
@@ -213,22 +221,24 @@ def _tree(  # noqa: PLR0913, PLR0917 - a place in the tree
 
 # ── as a drawing ────────────────────────────────────────────────────────────────────────────
 
-_WIDTH: Final = 250
+_WIDTH: Final = 264
 _LINE: Final = 17
 _PAD: Final = 10
-_ACROSS: Final = 110
+_ACROSS: Final = 64
 _DOWN: Final = 22
 _MARGIN: Final = 24
 _TOP: Final = 58
-_LONGEST: Final = 36
-"""Characters that fit into a box."""
+_LONGEST: Final = 34
+"""Characters that fit into a box; in bold, one fewer."""
+
+_Line: TypeAlias = tuple[str, str]
+"""The class of a line in a box, and its text."""
 
 _STYLE: Final = (
     "text{font:12px ui-sans-serif,system-ui,sans-serif;fill:#1a1a1a}"
     ".h{font-size:16px;font-weight:600}.t{font-weight:600}.s{font-style:italic}"
     ".b{fill:#fff;stroke:#444;stroke-width:1.2}.gone{stroke-dasharray:5 4}"
     ".late{stroke-width:3.2}.e{fill:none;stroke:#666;stroke-width:1.2}"
-    ".l{font-size:11px;fill:#333;paint-order:stroke;stroke:#fff;stroke-width:4px}"
 )
 
 _ARROW: Final = (
@@ -242,9 +252,10 @@ def svg(shown: Drawing, title: str) -> str:
 
     A dashed border: destroyed or recalled; a thick one: something is overdue. Both are written too.
     """
-    places = _places(shown)
+    boxes = {name: _lines(shown, node) for name, node in shown.nodes.items()}
+    places = _places(shown, boxes)
     right = max((x for x, _ in places.values()), default=0) + _WIDTH + _MARGIN
-    low = max((y + _height(shown.nodes[n]) for n, (_, y) in places.items()), default=_TOP) + _MARGIN
+    low = max((y + _height(boxes[n]) for n, (_, y) in places.items()), default=_TOP) + _MARGIN
     said = f"{_counted(shown)}. {text(shown)}"
     size = f'viewBox="0 0 {right} {low}" width="{right}" height="{low}"'
     lines = [
@@ -255,9 +266,8 @@ def svg(shown: Drawing, title: str) -> str:
         _ARROW,
         f'<rect width="{right}" height="{low}" fill="#fff"/>',
         f'<text class="h" x="{_MARGIN}" y="34">{escape(title)}</text>',
-        *(_curve(shown, each, places) for each in shown.edges),
-        *(_box(shown.nodes[name], *at) for name, at in places.items()),
-        *(_label(shown, each, places) for each in shown.edges if each.how),
+        *(_curve(each, boxes, places) for each in shown.edges),
+        *(_box(shown.nodes[name], boxes[name], *at) for name, at in places.items()),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
@@ -271,18 +281,23 @@ def _counted(shown: Drawing) -> str:
     )
 
 
-def _lines(node: Node) -> list[tuple[str, str]]:
-    """Return what stands in a box: class and text of each line."""
+def _lines(shown: Drawing, node: Node) -> list[_Line]:
+    """Return what stands in a box: what it is, what it came of, and what is owed for it."""
     found = [("t", f"{node.kind.title()} {node.name}"), ("s", node.state)]
+    for edge in shown.edges:
+        if edge.target == node.id and edge.how:
+            source = shown.nodes[edge.source]
+            of_model = source.kind == "model"
+            found.append(("", f"{edge.how} of {source.name}" if of_model else edge.how))
     found += [("", line) for line in node.says]
     return found + [("t" if node.late else "", f"! {line}") for line in node.owed]
 
 
-def _height(node: Node) -> int:
-    return 2 * _PAD + _LINE * len(_lines(node))
+def _height(box: Sequence[_Line]) -> int:
+    return 2 * _PAD + _LINE * len(box)
 
 
-def _places(shown: Drawing) -> dict[str, tuple[int, int]]:
+def _places(shown: Drawing, boxes: Mapping[str, Sequence[_Line]]) -> dict[str, tuple[int, int]]:
     """Place each node: right of all that it came of, and level with that as far as there is room.
 
     Nodes come in recorded order, so whatever one came of is placed before it.
@@ -302,46 +317,39 @@ def _places(shown: Drawing) -> dict[str, tuple[int, int]]:
         level = [places[source][1] for source in above.get(name, ())]
         y = max(free.get(column, _TOP), sum(level) // len(level) if level else 0)
         places[name] = (_MARGIN + column * (_WIDTH + _ACROSS), y)
-        free[column] = y + _height(shown.nodes[name]) + _DOWN
+        free[column] = y + _height(boxes[name]) + _DOWN
     return places
 
 
-def _box(node: Node, x: int, y: int) -> str:
+def _box(node: Node, box: Sequence[_Line], x: int, y: int) -> str:
     look = "b"
     look += " gone" if node.state in {"destroyed", "recalled"} else ""
     look += " late" if node.late else ""
     rows = [
         f'<text class="{kind}" x="{x + _PAD}" y="{y + _PAD + 12 + n * _LINE}">'
-        f"{escape(_cut(line))}</text>"
-        for n, (kind, line) in enumerate(_lines(node))
+        f"{escape(_cut(line, _LONGEST - 1 if kind == 't' else _LONGEST))}</text>"
+        for n, (kind, line) in enumerate(box)
     ]
-    full = escape("\n".join(line for _, line in _lines(node)))
+    full = escape("\n".join(line for _, line in box))
     return (
         f'<g><title>{full}</title><rect class="{look}" x="{x}" y="{y}" width="{_WIDTH}" '
-        f'height="{_height(node)}" rx="6"/>{"".join(rows)}</g>'
+        f'height="{_height(box)}" rx="6"/>{"".join(rows)}</g>'
     )
 
 
-def _cut(line: str) -> str:
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+def _cut(line: str, longest: int) -> str:
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
-def _ends(
-    shown: Drawing, edge: Edge, places: Mapping[str, tuple[int, int]]
-) -> tuple[int, int, int, int]:
+def _curve(
+    edge: Edge, boxes: Mapping[str, Sequence[_Line]], places: Mapping[str, tuple[int, int]]
+) -> str:
     (x, y), (to_x, to_y) = places[edge.source], places[edge.target]
-    half, to_half = (_height(shown.nodes[n]) // 2 for n in (edge.source, edge.target))
-    return x + _WIDTH, y + half, to_x, to_y + to_half
-
-
-def _curve(shown: Drawing, edge: Edge, places: Mapping[str, tuple[int, int]]) -> str:
-    x, y, to_x, to_y = _ends(shown, edge, places)
+    x, y, to_y = x + _WIDTH, y + _level(boxes[edge.source]), to_y + _level(boxes[edge.target])
     bend = (to_x - x) // 2
     path = f"M{x} {y}C{x + bend} {y} {to_x - bend} {to_y} {to_x} {to_y}"
     return f'<path class="e" d="{path}" marker-end="url(#to)"/>'
 
 
-def _label(shown: Drawing, edge: Edge, places: Mapping[str, tuple[int, int]]) -> str:
-    _, y, to_x, to_y = _ends(shown, edge, places)
-    at = f'x="{to_x - _ACROSS // 2}" y="{to_y - 6 if y == to_y else (to_y * 3 + y) // 4 - 6}"'
-    return f'<text class="l" text-anchor="middle" {at}>{escape(edge.how)}</text>'
+def _level(box: Sequence[_Line]) -> int:
+    return _height(box) // 2
