@@ -9,6 +9,8 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from letterlock.handover import reader as reading
 from letterlock.handover.feed import DropList
 from letterlock.handover.reads import reads
 from letterlock.release.manifest import PARTY_COLUMNS
+from letterlock.release.supersede import rewrite
 from receiving import DAY, Platform, left, names_of, platform
 from witnessing import witness_keys
 from workspaces import NOW, PURPOSE
@@ -519,6 +522,118 @@ def test_a_file_that_was_only_touched_is_hashed_and_read(copy):
     for name in reader.shards:
         os.utime(copy / "outgoing" / name, (1, 1))
     assert first + some(batches, 1000) == payload(left(copy, []))
+
+
+# ── a copy that is superseded ───────────────────────────────────────────────────────────────
+
+
+def rewritten(copy: Path, drops: DropList, names: list[bytes]) -> Path:
+    """Write the version after a list, without `names`, beside the copy."""
+    new = copy.parent / f".version-{drops.number}"
+    rewrite(copy, new, set(names), version=drops.number, listed=drops.digest)
+    return new / "outgoing"
+
+
+def swap(copy: Path, new: Path) -> None:
+    """Put a version in the place of the one that is there, as applying a list does."""
+    old = copy / ".outgoing.old"
+    (copy / "outgoing").rename(old)
+    new.rename(copy / "outgoing")
+    shutil.rmtree(old)
+
+
+def test_a_version_that_applied_a_list_is_read_as_that_version(platform_of_its_own, tmp_path):
+    """What the log says that the list leaves is there, and a later list applies on top of it."""
+    found = platform_of_its_own
+    copy = found.deliver(tmp_path / "inbox")
+    names, whole = names_of(copy), copy.parent / "whole"
+    shutil.copytree(copy, whole)
+    drops = found.drop(copy, 1, names[:2])
+    swap(copy, rewritten(copy, drops, names[:2]))
+    expected = payload(left(whole, names[:2]))
+    assert read(opened(copy, on_drop="stop")) == expected
+    assert {r.version for r in reads(copy)} == {1}
+    found.drop(copy, 2, names[:3])
+    assert read(opened(copy)) == payload(left(whole, names[:3]))
+    found.head(copy)
+    with pytest.raises(StaleDrops, match="list 2 was seen"):
+        opened(copy)
+
+
+@pytest.mark.parametrize("what", ["others dropped", "no list", "another list", "of a stranger"])
+def test_a_version_that_the_log_does_not_bear_out_is_refused(platform_of_its_own, tmp_path, what):
+    """Its manifest alone proves nothing: the recipient wrote it."""
+    found = platform_of_its_own
+    copy = found.deliver(tmp_path / "inbox")
+    names = names_of(copy)
+    drops = found.drop(copy, 1, names[:2])
+    gone = names[:1] if what == "others dropped" else names[:2]
+    swap(copy, rewritten(copy, drops, gone))
+    if what == "no list":
+        for file in ("1.json", "1.proof"):
+            (copy / "feed" / file).unlink()
+    elif what == "another list":
+        listed(found, copy, 1, names[:3])
+    elif what == "of a stranger":
+        path = copy / "outgoing" / "manifest.json"
+        path.write_bytes(path.read_bytes().replace(b'"opened":', b'"opened":1'))
+    with pytest.raises((VerificationError, StaleDrops)):
+        opened(copy)
+
+
+def test_a_copy_that_is_swapped_while_it_is_read_is_read_to_its_end(
+    platform_of_its_own, tmp_path, monkeypatch
+):
+    """The old version whole, its files gone meanwhile; the next pass reads the new one."""
+    monkeypatch.setattr(reading, "BATCH_ROWS", 1)
+    found = platform_of_its_own
+    copy = found.deliver(tmp_path / "inbox")
+    found.head(copy)
+    names, whole = names_of(copy), payload(left(copy, []))
+    expected = payload(left(copy, names[:2]))
+    reader = opened(copy)
+    batches = reader.batches(batch_size=1)
+    first = some(batches, 3)
+    drops = found.drop(copy, 1, names[:2])
+    swap(copy, rewritten(copy, drops, names[:2]))
+    assert first + some(batches, 1000) == whole
+    assert read(reader) == expected
+    states = [(r.version, r.list) for r in reads(copy) if r.state == "done"]
+    assert states == [(0, 0), (1, 1)]
+
+
+def test_versions_that_are_swapped_all_the_time_are_never_mixed(platform_of_its_own, tmp_path):
+    """Each pass gives exactly what one of the lists leaves, and never less than an earlier one."""
+    found = platform_of_its_own
+    copy = found.deliver(tmp_path / "inbox")
+    names, count = names_of(copy), 5
+    gone = [names[: n + 1] for n in range(count)]
+    lists = [found.drop(copy, n + 1, each) for n, each in enumerate(gone)]
+    heads = [copy.parent / f".head-{n}" for n in range(count)]
+    for drops, path in zip(lists, heads, strict=True):
+        found.head(copy, drops)
+        (copy / "feed" / "head").rename(path)
+    found.head(copy)
+    allowed = [payload(left(copy, [])), *(payload(left(copy, each)) for each in gone)]
+    steps = zip(lists, gone, strict=True)
+    news = [rewritten(copy, drops, each) for drops, each in steps]
+    reader, seen = opened(copy), [0]
+
+    def publish() -> None:
+        for head, new in zip(heads, news, strict=True):
+            time.sleep(0.05)
+            head.rename(copy / "feed" / "head")
+            time.sleep(0.05)
+            swap(copy, new)
+
+    publishing = threading.Thread(target=publish)
+    publishing.start()
+    while publishing.is_alive() or seen[-1] < count:
+        which = allowed.index(read(reader, batch_size=3))
+        assert which >= seen[-1]
+        seen.append(which)
+    publishing.join()
+    assert seen[-1] == count
 
 
 # ── the record ──────────────────────────────────────────────────────────────────────────────

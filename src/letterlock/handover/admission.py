@@ -32,9 +32,11 @@ from letterlock.handover import feed as feeds
 from letterlock.handover import fetch, logged, reads, received
 from letterlock.handover.feed import DropList, Head
 from letterlock.handover.fetch import Current
+from letterlock.handover.grant import Grant
 from letterlock.handover.received import Authority, Copy, Hashes, Identity
 from letterlock.record import note
 from letterlock.record.memberset import NAME_SIZE
+from letterlock.record.quorum import Policy
 
 Clock = Callable[[], Time]
 """Tells the time, in µs since 1970-01-01 UTC."""
@@ -74,16 +76,19 @@ class Admission:
             self._authority = state, received.authority(self.folder, now)
             self._current = None  # the policy may ask for more than before
         found = self._authority[1]
-        if found.purpose != self.purpose:
+        granted = found.grant
+        if granted.purpose != self.purpose:
             raise GateClosed(
-                f"release {found.release} was handed over for {found.purpose}, and for nothing "
-                f"else: it is not read for {self.purpose}"
+                f"release {granted.release} was handed over for {granted.purpose}, and for "
+                f"nothing else: it is not read for {self.purpose}"
             )
-        if found.expires <= now:
+        if granted.expires <= now:
             raise GateClosed(
-                f"the grant of release {found.release} expired on {text_of(found.expires)}: "
+                f"the grant of release {granted.release} expired on {text_of(granted.expires)}: "
                 "ask for a new delivery"
             )
+        if (self.folder / received.DESTROYED).exists():
+            raise GateClosed(f"release {granted.release} was destroyed here")
         return found
 
     def hold(self, shards: Collection[str] | None = None) -> Copy:
@@ -91,17 +96,18 @@ class Admission:
 
         Raises VerificationError.
         """
-        granted = self.authority()
+        found = self.authority()
 
         def accept(record: dict[str, Any], digest: str) -> int:
-            return self._version(granted, record, digest)
+            return self._version(found, record, digest)
 
         return received.hold(self.folder, self.hashes, accept, shards)
 
     # ── which version the files are ─────────────────────────────────────────────────────────
 
-    def _version(self, granted: Authority, record: dict[str, Any], digest: str) -> int:
+    def _version(self, found: Authority, record: dict[str, Any], digest: str) -> int:
         """Return the drop list that a copy has applied, by its manifest."""
+        granted = found.grant
         if digest == granted.manifest:
             return granted.version
         later = record.get("supersedes")
@@ -109,35 +115,35 @@ class Admission:
             raise VerificationError(f"the manifest is not that of release {granted.release}")
         number: int = later["version"]
         members = tuple(record["member_set"][key] for key in ("opened", "opening", "key"))
-        if number <= granted.version or members != granted.members:
+        if number <= granted.version or members != found.members:
             raise VerificationError("the manifest is of no version after the one that was granted")
         if not granted.version and later["manifest"] != granted.manifest:
             raise VerificationError("the manifest supersedes another release")
         try:
             drops = self._list(granted, number, later["list"])
-            self._check_left(granted, drops, record)
+            self._check_left(found.policy, drops, record)
         except (InputError, RecordError, StaleDrops) as error:
             raise VerificationError(
                 f"that drop list {number} was applied is not shown: {error}"
             ) from error
         return number
 
-    def _check_left(self, granted: Authority, drops: DropList, record: dict[str, Any]) -> None:
+    def _check_left(self, policy: Policy, drops: DropList, record: dict[str, Any]) -> None:
         """Check that a version is what its list leaves, where the log's word on that is here."""
         name = feeds.proof_name(drops.number)
         proof = self._file(name, MAX_SIZE)
         if proof is None:
-            if granted.policy.quorum is not None:
+            if policy.quorum is not None:
                 raise StaleDrops(f"{name} is missing, and the policy asks for witnesses")
             return
         seconds = received.seconds_of(self.now())
-        event = feeds.published(logged.parse(proof, name), drops, granted.policy, seconds).body
+        event = feeds.published(logged.parse(proof, name), drops, policy, seconds).body
         made = record["member_set"]
         left = (record["members"], made["depth"], made["root"], record["counts"]["released"])
         if left != tuple(event[key] for key in ("members", "depth", "root", "rows")):
             raise VerificationError("these people and rows are not those that it leaves")
 
-    def _list(self, granted: Authority, number: int, digest: str) -> DropList:
+    def _list(self, granted: Grant, number: int, digest: str) -> DropList:
         """Return a list, by its number and hash. Raises StaleDrops, InputError."""
         name = feeds.list_name(number)
         data = self._file(name, feeds.MAX_LIST)
@@ -162,11 +168,12 @@ class Admission:
         Raises StaleDrops if that is not known, GateClosed if the release was recalled, or if
         `authority` does not allow to read any more.
         """
-        granted = self.authority()
-        own = self._own_head(granted)
+        authority = self.authority()
+        granted = authority.grant
+        own = self._own_head(authority)
         found = fetch.current(
             fetch.reader_of(self._feed),
-            granted.policy,
+            authority.policy,
             origin=granted.origin,
             release=granted.release,
             seen=max(self._seen, copy.version, own.number if own else 0),
@@ -181,7 +188,7 @@ class Admission:
         self._current, self._seen = found, found.head.number
         return found
 
-    def _own_head(self, granted: Authority) -> Head | None:
+    def _own_head(self, authority: Authority) -> Head | None:
         """Return the head that the copy's own feed holds beside the one that is asked for.
 
         However old it is: what it says was seen. Raises StaleDrops.
@@ -192,9 +199,10 @@ class Admission:
         if data is None:
             return None
         try:
-            head = feeds.check_head(data, granted.policy)
+            head = feeds.check_head(data, authority.policy)
         except (InputError, RecordError) as error:
             raise StaleDrops(f"{self._own}: its head does not hold: {error}") from error
+        granted = authority.grant
         return head if (head.origin, head.release) == (granted.origin, granted.release) else None
 
     def dropped(self, copy: Copy, current: Current) -> Mask | None:

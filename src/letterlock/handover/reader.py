@@ -98,7 +98,7 @@ class ReleaseReader:
         elsewhere = str(feed.absolute()) if isinstance(feed, Path) else feed
         self.on_drop = on_drop
         self.admission = Admission(self.folder, purpose, elsewhere, now or clock)
-        self.release = self.admission.authority().release
+        self.release = self.admission.authority().grant.release
         self.passes = 0
         with _Pass(self, None) as opening:
             self._fields = _fields(opening.copy)

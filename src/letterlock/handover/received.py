@@ -5,6 +5,7 @@
                        log.policy      whose signatures are relied on
                        outgoing/       the release
                        feed/           the newest head and list that were seen
+                       destroyed       there once the release was destroyed
 
 `authority` reads the first three and checks that they hold together; `hold` opens one version of
 the files and checks that they are those of its manifest. The files may be swapped for a newer
@@ -32,7 +33,9 @@ from letterlock.evidence import bundle
 from letterlock.evidence.bundle import Release
 from letterlock.evidence.checked import Checked
 from letterlock.evidence.members import sealed_release
+from letterlock.handover import grant as grants
 from letterlock.handover import logged
+from letterlock.handover.grant import Grant
 from letterlock.record import quorum
 from letterlock.record.quorum import Policy
 from letterlock.release import manifest
@@ -42,6 +45,7 @@ GRANT: Final = "grant.json"
 EVIDENCE: Final = "evidence.json"
 POLICY: Final = "log.policy"
 FEED: Final = "feed"
+DESTROYED: Final = "destroyed"
 
 SECOND: Final = 1_000_000
 """Microseconds."""
@@ -74,20 +78,13 @@ def identity(found: os.stat_result) -> Identity:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """By what right a copy is here: its grant, and the seal of what was granted.
+    """By what right a copy is here: its grant, as `policy` accepts it, and what was sealed.
 
-    `manifest`, `version`: of the release as it was delivered. `members`: the `opened`, `opening`
-    and `key` that every version's member set goes back to.
+    `members`: the `opened`, `opening` and `key` that every version's member set goes back to.
     """
 
-    origin: str
     policy: Policy
-    release: str
-    recipient: str
-    purpose: str
-    version: int
-    manifest: str
-    expires: Time
+    grant: Grant
     members: tuple[int, str, int]
 
 
@@ -102,34 +99,28 @@ def authority(folder: Path, now: Time) -> Authority:
     Raises UsageError if `folder` is no received release, InputError for what cannot be read,
     SignatureError or ProofError for what does not hold.
     """
-    recipient = recipient_of(folder)
-    policy = quorum.parse(_read(folder / POLICY))
+    recipient, policy = recipient_of(folder), quorum.parse(_read(folder / POLICY))
     seconds = seconds_of(now)
-    origin, event = logged.check(
-        logged.parse(_read(folder / GRANT), GRANT), "release.delivered", policy, seconds
-    )
+    granted = grants.check(logged.parse(_read(folder / GRANT), GRANT), policy, seconds)
     evidence = bundle.parse(_read(folder / EVIDENCE))
     if not isinstance(evidence, Release):
         raise InputError(f"{folder / EVIDENCE}: not the evidence of a release")
     checked = Checked(policy, seconds)
     checked.key(evidence.key)
     found = sealed_release(checked, evidence)
-    grant, opened, seal = event.body, found.opened.body, found.sealed.body
-    if checked.origin != origin or grant["release"] != opened["release"]:
+    opened, seal = found.opened.body, found.sealed.body
+    if checked.origin != granted.origin or granted.release != opened["release"]:
         raise ProofError("the grant is for another release than the evidence is of")
-    if (grant["purpose"], grant["recipient"]) != (opened["purpose"], opened["recipient"]):
+    if (granted.purpose, granted.recipient) != (opened["purpose"], opened["recipient"]):
         raise ProofError("the grant is for another purpose or recipient than the release")
-    if grant["manifest"] != seal["manifest"]:
+    if granted.manifest != seal["manifest"]:
         raise ProofError("the grant is for another version than was sealed")
-    if grant["recipient"] != recipient:
+    if granted.recipient != recipient:
         raise ProofError(
-            f"the grant is for {grant['recipient']!r}, and this inbox is that of {recipient!r}"
+            f"the grant is for {granted.recipient!r}, and this inbox is that of {recipient!r}"
         )
-    return Authority(
-        origin, policy, grant["release"], recipient, grant["purpose"], grant["version"],
-        grant["manifest"], grant["expires"],
-        (found.opened.index, found.leaf.hex(), evidence.key.index),
-    )  # fmt: skip
+    place = found.opened.index, found.leaf.hex(), evidence.key.index
+    return Authority(policy, granted, place)
 
 
 def authority_state(folder: Path) -> tuple[Identity, ...]:
