@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -107,7 +108,7 @@ def act_three(
     proofs.mkdir()
     gate = Gate(workspace, now=asked.at)
     try:
-        seen = _Seen(out / WITNESSES, world, gate, asked.at)
+        seen = Seen(out / WITNESSES, world, gate, lambda: asked.at)
         (workspace / POLICY).write_bytes(seen.policy(gate.trust()))
         (proofs / POLICY).write_bytes((workspace / POLICY).read_bytes())
         gate.publish_log(progress, ask=seen.ask)
@@ -168,12 +169,15 @@ def _messages(columns: Columns, name: str) -> int:
     return int(hers.sum())
 
 
-class _Seen:
-    """Two witnesses with folders of their own, asked here without a network."""
+class Seen:
+    """Witnesses with folders of their own, asked here without a network; `now` is their clock."""
 
-    def __init__(self, folder: Path, world: World, gate: Gate, at: Time) -> None:
+    def __init__(
+        self, folder: Path, world: World, gate: Gate, now: Callable[[], Time]
+    ) -> None:
+        """Make the witnesses that the world's third act names, for the log of `gate`."""
         logs = witnesses.by_origin(gate.log_verifiers())
-        self._at = at // _SECOND
+        self._now = now
         self._asked = world.record.witnesses if world.record else ()
         self._all = []
         for name in self._asked:
@@ -203,7 +207,7 @@ class _Seen:
         bare = witnesses.only_by(note, [each.verifier for each in policy.logs])
         request = Request(old, tuple(consistency(old, size)), bare).encode()
         for each, state in self._all:
-            lines = witnesses.read_response(each.answer(request, state, lambda: self._at))
+            lines = witnesses.read_response(each.answer(request, state, lambda: self._now() // _SECOND))
             if isinstance(lines, int):
                 raise InputError(f"a witness is at {lines} entries, not at {old}")
             note = note.signed_by(lines)
