@@ -172,9 +172,7 @@ def _messages(columns: Columns, name: str) -> int:
 class Seen:
     """Witnesses with folders of their own, asked here without a network; `now` is their clock."""
 
-    def __init__(
-        self, folder: Path, world: World, gate: Gate, now: Callable[[], Time]
-    ) -> None:
+    def __init__(self, folder: Path, world: World, gate: Gate, now: Callable[[], Time]) -> None:
         """Make the witnesses that the world's third act names, for the log of `gate`."""
         logs = witnesses.by_origin(gate.log_verifiers())
         self._now = now
@@ -207,7 +205,9 @@ class Seen:
         bare = witnesses.only_by(note, [each.verifier for each in policy.logs])
         request = Request(old, tuple(consistency(old, size)), bare).encode()
         for each, state in self._all:
-            lines = witnesses.read_response(each.answer(request, state, lambda: self._now() // _SECOND))
+            lines = witnesses.read_response(
+                each.answer(request, state, lambda: self._now() // _SECOND)
+            )
             if isinstance(lines, int):
                 raise InputError(f"a witness is at {lines} entries, not at {old}")
             note = note.signed_by(lines)
