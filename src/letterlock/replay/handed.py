@@ -305,7 +305,7 @@ class _Story:
         found = [self.overtaken(member)]
         item = _of(member, self.released(self.release)).column("item")[0].as_py()
         with self.gate() as gate:
-            ((_, _, decision),) = gate.explain(item, self.purpose, self.to)
+            (_, _, decision), *_ = gate.explain(item, self.purpose, self.to)
         if decision.reason is None:
             raise InputError(f"{item} is still allowed, and its author has opted out")
         said = f"{item} was in the release, and is now withheld: {decision.reason.name.lower()}"

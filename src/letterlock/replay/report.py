@@ -660,8 +660,8 @@ through the gate; what goes around it, it does not see.</li>
 
 
 def _check(act: ActOne, checked: ActThree | None, back: ActFour | None) -> str:
-    acts = (act, *([checked] if checked else []), *([back] if back else []))
-    commands = [words for each in acts for words in each.commands(Path())]
+    commands = [*act.commands(Path()), *(checked.commands(Path()) if checked else [])]
+    commands += back.commands(Path()) if back else []
     lines = "\n".join(escape(shlex.join(words)) for words in commands)
     return f"""<section aria-labelledby="check">
 <h2 id="check">Check it</h2>
