@@ -55,7 +55,7 @@ from letterlock.cli.policy import app as policy_app
 from letterlock.cli.prove import app as prove_app
 from letterlock.cli.prove import statement
 from letterlock.cli.report import app as report_app
-from letterlock.cli.trace import exposure
+from letterlock.cli.trace import exposure, trace
 from letterlock.cli.witness import app as witness_app
 from letterlock.errors import (
     GateClosed,
@@ -253,6 +253,7 @@ app.command()(acknowledge)
 app.command()(receive)
 app.command()(inventory)
 app.command()(exposure)
+app.command()(trace)
 
 
 @app.command()

@@ -8,13 +8,36 @@ from typing import Annotated
 import typer
 
 from letterlock.cli import show
-from letterlock.cli.options import HERE, Json, Now, Workspace, content_of, gate_of
+from letterlock.cli.options import HERE, Json, Now, Workspace, content_of, gate_of, new_file
 from letterlock.domain import ANY, BEGINNING, END, text_of, time_of
 from letterlock.errors import UsageError
 from letterlock.policy.places import expand
 from letterlock.reports.class_query import SENT_OR_RECEIVED, ClassQuery, Count, Way
 from letterlock.reports.exposure import ARITHMETIC, Exposure, write
+from letterlock.reports.trace import lines
 from letterlock.sources.mapping import read_mapping
+
+
+def trace(
+    subject: Annotated[str, typer.Argument(help="Whose account.")],
+    *,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(help="A new file for the answer with its proofs, signed (a ZIP)."),
+    ] = None,
+    workspace: Workspace = HERE,
+    now: Now = None,
+    as_json: Json = False,
+) -> None:
+    """Say what of somebody's went, to whom, what learned from it, and what is owed (Art. 15)."""
+    gate = gate_of(workspace, now)
+    found = gate.trace(subject)
+    if as_json:
+        show.as_json(found.record())
+    else:
+        show.OUT.print("\n".join(lines(found.record())), markup=False, soft_wrap=True)
+    if bundle is not None:
+        new_file(gate.trace_bundle(found), bundle)
 
 
 def exposure(

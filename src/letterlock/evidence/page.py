@@ -20,6 +20,7 @@ _TITLES: Final = {
     "release": "A release against the log",
     "history": "The history of a log",
     "statement": "A public statement",
+    "trace": "What became of an account's data",
 }
 _KINDS: Final = {
     Kind.ED25519: "Ed25519",
@@ -82,11 +83,11 @@ def _wrapped(sentence: str) -> Iterable[str]:
     below = sentence.startswith("  ")
     first, rest = ("    · ", "      ") if below else ("  - ", "    ")
     return textwrap.wrap(
-        _harmless(sentence.strip()), WIDTH, initial_indent=first, subsequent_indent=rest,
+        harmless(sentence.strip()), WIDTH, initial_indent=first, subsequent_indent=rest,
         break_on_hyphens=False,
     )  # fmt: skip
 
 
-def _harmless(sentence: str) -> str:
+def harmless(sentence: str) -> str:
     """Write as its number whatever would steer a terminal or turn the direction of writing."""
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in sentence)

@@ -20,6 +20,7 @@ from letterlock.gate.policies import Policies
 from letterlock.gate.proofs import Proofs
 from letterlock.gate.releases import ATTEMPTS, Built, Checked, Outcome, Releases
 from letterlock.gate.reports import Reports
+from letterlock.gate.trace import Trace, Tracing
 
 __all__ = [
     "ATTEMPTS",
@@ -38,6 +39,7 @@ __all__ = [
     "Outcome",
     "Owed",
     "Registered",
+    "Trace",
 ]
 
 
@@ -52,6 +54,7 @@ class Gate(
     Handovers,
     Releases,
     Reports,
+    Tracing,
     Proofs,
     Erasure,
 ):

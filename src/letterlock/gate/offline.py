@@ -23,6 +23,7 @@ from letterlock.record.tlog import CHECKPOINT, Reader
 from letterlock.release import manifest
 from letterlock.release.verify import pseudonyms
 from letterlock.release.verify import verify as verify_release
+from letterlock.reports import dossier
 from letterlock.store.tiles import LogFolders
 
 
@@ -40,6 +41,9 @@ def check_evidence(
     for path in files:
         content = content_of(path)
         try:
+            if content.startswith(dossier.MAGIC):
+                found.append(dossier.check(_whole(path), trusted, now))
+                continue
             evidence = bundle.parse(content)
             of_release, of_log = _release(evidence, release), _log(evidence, log)
             found.append(verify.verify(evidence, trusted, now, release=of_release, log=of_log))
@@ -77,6 +81,15 @@ def content_of(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(bundle.MAX_SIZE + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _whole(path: Path) -> bytes:
+    """Read a trace, which may be larger than an evidence file. Raises InputError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(dossier.MAX_SIZE + 1)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
