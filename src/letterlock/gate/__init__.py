@@ -54,8 +54,9 @@ class Gate(
     Handovers,
     Releases,
     Reports,
+    Models,
+    Erasure,
     Tracing,
     Proofs,
-    Erasure,
 ):
     """One workspace, opened: every verb there is."""

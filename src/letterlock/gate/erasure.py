@@ -7,21 +7,15 @@ What lies elsewhere is owed: one duty to erase it there, and what recipients hol
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from letterlock.errors import LetterlockError, UsageError
-from letterlock.gate.keys import Kept, Keys
-from letterlock.gate.obligations import Obligations
-from letterlock.handover import feed
+from letterlock.errors import UsageError
+from letterlock.gate.keys import Kept
+from letterlock.gate.trace import InRelease, Trace, Tracing
 from letterlock.lineage import duties
-from letterlock.lineage.graph import Delivery, Duty, Release
-from letterlock.record import memberset
-from letterlock.record.memberset import NAME_SIZE
-from letterlock.release import manifest
-from letterlock.release.verify import pseudonyms
+from letterlock.lineage.graph import Delivery, Duty, Model
 from letterlock.store.keys import VRF
 from letterlock.store.tokens import forget
 
@@ -60,7 +54,7 @@ class Erased:
         return all(place.outcome in _DONE for place in self.places)
 
 
-class Erasure(Obligations, Keys):
+class Erasure(Tracing):
     """The verb that forgets a person."""
 
     def erase(self, subject: str) -> Erased:
@@ -75,6 +69,7 @@ class Erasure(Obligations, Keys):
         if not hers:
             raise UsageError(f"nothing is recorded about {subject!r}: nothing was erased")
         erased = [event.index for event in hers if event.body is not None]
+        went = self.trace(subject)
         owed = None
         if erased:  # first: what is cut off after it is owed too much, never too little
             index = self.record_linked(duties.for_erasure(self.now(), self._policies()))
@@ -83,7 +78,7 @@ class Erasure(Obligations, Keys):
             settled = self.store.erase(*erased, now=self.now())
         self._forget_tokens(subject)
         before = [event.index for event in hers if event.body is None]
-        places = (*self._stays(len(hers), settled=settled), *self._with_recipients(subject))
+        places = (*self._stays(len(hers), settled=settled), *_went(went))
         return Erased(subject, tuple(erased), tuple(before), places, owed)
 
     def _forget_tokens(self, subject: str) -> None:
@@ -92,45 +87,6 @@ class Erasure(Obligations, Keys):
             path = self.tokens_path(each.index)
             if path.exists():
                 forget(path, int(number))
-
-    # ── what left ───────────────────────────────────────────────────────────────────────────
-
-    def _with_recipients(self, subject: str) -> Iterator[Place]:
-        """Say of each release that she is in what is left of her there, with whom."""
-        tokens: dict[int, bytes] = {}
-        for release in self.lineage().releases.values():
-            if not release.versions:
-                continue
-            where = f"release {release.id}"
-            try:
-                listed = self._listed(subject, release, tokens)
-            except (LetterlockError, OSError) as error:
-                yield Place(where, "left", f"whether she is in it cannot be told: {error}")
-                continue
-            if listed is None:
-                continue
-            yield _copy(f"{where} here", release.current.number, listed)
-            for copy in release.deliveries:
-                yield _delivered(f"{where} at {copy.recipient}", copy, listed)
-
-    def _listed(self, subject: str, release: Release, tokens: dict[int, bytes]) -> int | None:
-        """Return the first drop list of a release that names her: 0 for none yet.
-
-        None if she is not, and never was, in the release. Raises WorkspaceError if its key of
-        pseudonyms is destroyed, VerificationError or OSError if its files cannot be read.
-        """
-        if release.key not in tokens:
-            secret = self.vrf_secret(release.key)
-            tokens[release.key] = secret.token(memberset.alpha(self.origin, subject))
-        folder = self.folder / "releases" / release.id
-        leaf = bytes.fromhex(manifest.read(folder)["member_set"]["opening"])
-        scope = memberset.scope(self.origin, release.opened, leaf)
-        name = memberset.pseudonym(scope, tokens[release.key])
-        for each in release.lists:
-            path = self.folder / "log" / "drops" / release.id / feed.list_name(each.number)
-            if _holds(feed.parse_list(path.read_bytes()).pseudonyms, name):
-                return each.number
-        return 0 if _holds(pseudonyms(folder), name) else None
 
     def _stays(self, events: int, *, settled: bool) -> Iterator[Place]:
         """Say of each place what became of it."""
@@ -149,26 +105,35 @@ class Erasure(Obligations, Keys):
         yield from _ELSEWHERE
 
 
-def _holds(names: bytes, name: bytes) -> bool:
-    """Say whether a name is among others, end to end and ascending."""
-    places = range(0, len(names), NAME_SIZE)
-    at = bisect_left(places, name, key=lambda n: names[n : n + NAME_SIZE]) * NAME_SIZE
-    return names[at : at + NAME_SIZE] == name
+def _went(went: Trace) -> Iterator[Place]:
+    """Say of each release, copy and model of her trace what is left of her there."""
+    for name, why in went.untold.items():
+        yield Place(f"release {name}", "left", f"whether she is in it cannot be told: {why}")
+    models: dict[str, Place] = {}
+    for mine in went.releases:
+        release, where = mine.release, f"release {mine.release.id}"
+        yield _copy(f"{where} here", release.current.number, mine.listed, here=mine.here)
+        for copy in release.deliveries:
+            yield _delivered(f"{where} at {copy.recipient}", copy, mine)
+        for learned in mine.models:
+            models[learned.model.digest] = _model(learned.model, release.id)
+    yield from models.values()
 
 
-def _copy(where: str, version: int, listed: int) -> Place:
-    if listed and version >= listed:
+def _copy(where: str, version: int, listed: int, *, here: bool) -> Place:
+    if not here:
         return Place(where, "erased", f"superseded by version {version}, which names her nowhere")
     if listed:
         return Place(where, "left", f"dropped: list {listed} names her; to be superseded")
     return Place(where, "left", "open: she is in it until a drop list is published and applied")
 
 
-def _delivered(where: str, copy: Delivery, listed: int) -> Place:
+def _delivered(where: str, copy: Delivery, mine: InRelease) -> Place:
     """Say how it stands with one copy: open, dropped (a list names her), or applied."""
+    listed = mine.listed
     if copy.destroyed:
         return Place(where, "erased", f"{copy.recipient} countersigned that its copy is destroyed")
-    if listed and copy.version >= listed:
+    if copy not in mine.deliveries:
         return Place(where, "erased", f"delivered as version {copy.version}, without her")
     if listed and copy.at is not None and copy.at >= listed:
         said = f"applied: {copy.recipient} countersigned version {copy.at}, which names her nowhere"
@@ -176,6 +141,14 @@ def _delivered(where: str, copy: Delivery, listed: int) -> Place:
     if listed:
         return Place(where, "left", f"dropped: list {listed} names her; not countersigned yet")
     return Place(where, "left", "open: no drop list names her yet")
+
+
+def _model(model: Model, release: str) -> Place:
+    where = f"model {model.digest[:12]} at {model.owner}"
+    said = f"{model.name} learned from release {release}, in which she was"
+    if model.gone:
+        return Place(where, "erased", f"{said}: destroyed, as a complete certificate says")
+    return Place(where, "left", f"{said}: to be destroyed, or trained anew without her")
 
 
 def _pseudonyms(kept: Kept) -> Place:

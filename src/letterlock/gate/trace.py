@@ -173,7 +173,7 @@ class Trace:
         }
 
 
-class Tracing(Proofs, Obligations):
+class Tracing(Obligations, Proofs):
     """The verb that answers a member."""
 
     _models_known: tuple[int, dict[str, list[Learned]]] = (-1, {})
@@ -378,10 +378,10 @@ def _by_release(lineage: Lineage) -> dict[str, list[Learned]]:
 def _concerns(owed: Owed, listed: int, models: tuple[Learned, ...]) -> bool:
     """Say whether a duty about a release she is in is one on account of her.
 
-    Those of a list that she is on and of later ones, those of the whole release, and of models
-    that learned from her.
+    Those of a list that she is on and of later ones, and those of the whole release; of models,
+    those that learned from her.
     """
     duty = owed.duty
-    if duty.model:
-        return any(each.model.digest == duty.model for each in models)
+    if duty.model and all(each.model.digest != duty.model for each in models):
+        return False
     return duty.version == 0 or 0 < listed <= duty.version

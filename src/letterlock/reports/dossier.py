@@ -81,27 +81,27 @@ def write(  # noqa: PLR0913, PLR0917 - whose, of which log, as of when, what, an
 
     Raises InputError for what would not be read as it is, SignatureError.
     """
-    found = {ANSWER: _json(record), TEXT: _text(record), **evidence}
+    found = {**answer(record), **evidence}
     listed = [
         {"name": name, "bytes": len(data), "sha256": sha256(data)}
         for name, data in sorted(found.items())
     ]
     said = canonical({"account": account, "as_of": as_of, "files": listed}).decode()
     index = notes.sign(f"{LABEL}\n{origin}\n{said}\n", signers).encode()
-    data = _pack({INDEX: index, **found})
+    data = pack({INDEX: index, **found})
     parse(data)
     return data
 
 
-def _json(record: Mapping[str, Any]) -> bytes:
-    return json.dumps(record, ensure_ascii=False, indent=2).encode() + b"\n"
+def answer(record: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the two files that say a trace: to programs, and to people."""
+    return {
+        ANSWER: json.dumps(record, ensure_ascii=False, indent=2).encode() + b"\n",
+        TEXT: "".join(f"{line}\n" for line in lines(record)).encode(),
+    }
 
 
-def _text(record: Mapping[str, Any]) -> bytes:
-    return "".join(f"{line}\n" for line in lines(record)).encode()
-
-
-def _pack(found: Mapping[str, bytes]) -> bytes:
+def pack(found: Mapping[str, bytes]) -> bytes:
     """Write an archive in the one way there is: in order, nothing compressed, at no time."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=False) as archive:
@@ -173,7 +173,7 @@ def _unpack(data: bytes) -> dict[str, bytes]:
             found = {info.filename: archive.read(info) for info in infos}
     except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError) as error:
         raise InputError(f"not an archive that can be read: {error}") from error
-    if _pack(found) != data:
+    if pack(found) != data:
         raise InputError("the archive is not written as we write one: something was changed")
     return found
 
@@ -233,7 +233,7 @@ def _answer(found: Dossier) -> Mapping[str, Any]:
     try:
         if record["subject"] != found.account or record["as_of"] != text_of(found.as_of):
             raise ProofError(f"{ANSWER} is of another account or time than the index")
-        if _json(record) != content or _text(record) != found.files[TEXT]:
+        if answer(record) != {ANSWER: content, TEXT: found.files[TEXT]}:
             raise ProofError(f"{TEXT} does not say what {ANSWER} says")
         claimed: Mapping[str, Any] = record
     except (LookupError, TypeError, ValueError, AttributeError) as error:
