@@ -51,12 +51,11 @@ class Gate(
     Contracts,
     Holds,
     Orders,
+    Erasure,
+    Tracing,
     Handovers,
     Releases,
     Reports,
-    Models,
-    Erasure,
-    Tracing,
     Proofs,
 ):
     """One workspace, opened: every verb there is."""

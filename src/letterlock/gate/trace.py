@@ -16,8 +16,8 @@ from letterlock.domain import Role, Time, sha256, text_of
 from letterlock.errors import LetterlockError, VerificationError, WorkspaceError
 from letterlock.evidence import receipt
 from letterlock.evidence.entries import Public, entries_of, read
-from letterlock.gate.obligations import Obligations, Owed
-from letterlock.gate.proofs import Proofs
+from letterlock.gate.handover import Handovers
+from letterlock.gate.obligations import Owed
 from letterlock.handover import logged
 from letterlock.lineage.graph import Delivery, Lineage, Model, Release, Version
 from letterlock.record import memberset, merkle
@@ -173,7 +173,7 @@ class Trace:
         }
 
 
-class Tracing(Obligations, Proofs):
+class Tracing(Handovers):
     """The verb that answers a member."""
 
     _models_known: tuple[int, dict[str, list[Learned]]] = (-1, {})
@@ -230,7 +230,7 @@ class Tracing(Obligations, Proofs):
         held = self._held(release, with_her[-1], place)
         listed = self._listed(release, name)
         numbers = {version.number for version in with_her}
-        models = tuple(m for m in self._learned(lineage, release.id) if m.version in numbers)
+        models = tuple(m for m in self._models_of(lineage, release.id) if m.version in numbers)
         hers = tuple(o for o in owed.get(release.id, ()) if _concerns(o, listed, models))
         return InRelease(release, name, tuple(with_her), held, listed, models, hers)
 
@@ -329,7 +329,7 @@ class Tracing(Obligations, Proofs):
 
     # ── what follows from the graph ─────────────────────────────────────────────────────────
 
-    def _learned(self, lineage: Lineage, release: str) -> list[Learned]:
+    def _models_of(self, lineage: Lineage, release: str) -> list[Learned]:
         """Return the models that learned from a release, itself or through others."""
         if self._models_known[0] != lineage.upto:
             self._models_known = (lineage.upto, _by_release(lineage))
