@@ -209,22 +209,24 @@ def _filter(  # noqa: PLR0913, PLR0917 - a file, from where, whereto, without wh
 def _stays(table: pa.Table, gone: Bools, used: Bools) -> Bools:
     """Say which rows name nobody `gone`: (rows,); marks in `used` whom those rows name."""
     stays = np.ones(table.num_rows, np.bool_)
-    lists = [table.column(name).combine_chunks() for name in PARTY_COLUMNS]
     people = []
-    for each in lists:
-        if not pa.types.is_list(each.type) or each.type.value_type != pa.uint32():
-            raise VerificationError(f"a column of people is {each.type}, not lists of rows")
-        index, lengths = each.flatten(), np.diff(each.offsets.to_numpy())
-        if each.null_count or index.null_count:
+    for name in PARTY_COLUMNS:
+        lists = table.column(name).combine_chunks()
+        if not pa.types.is_list(lists.type) or lists.type.value_type != pa.uint32():
+            raise VerificationError(f"{name} is {lists.type}, not lists of rows")
+        index, lengths = lists.flatten(), np.diff(lists.offsets.to_numpy())
+        if lists.null_count or index.null_count:
             raise VerificationError("a row names somebody by no number")
         numbers = index.to_numpy()
         if len(numbers) and int(numbers.max()) >= len(gone):
             raise VerificationError(f"a row names somebody not in {MEMBERS}")
-        row = np.repeat(np.arange(table.num_rows), lengths)
-        stays[row[gone[numbers]]] = False
-        people.append((row, numbers))
-    for row, numbers in people:
-        used[numbers[stays[row]]] = True
+        people.append((numbers, lengths))
+        hits = gone[numbers]
+        if hits.any():
+            stays[np.repeat(np.arange(table.num_rows), lengths)[hits]] = False
+    all_stay = bool(stays.all())
+    for numbers, lengths in people:
+        used[numbers if all_stay else numbers[np.repeat(stays, lengths)]] = True
     return stays
 
 
