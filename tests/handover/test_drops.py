@@ -9,9 +9,19 @@ from pathlib import Path
 import pytest
 
 from letterlock.domain import DAY
-from letterlock.errors import LogError, ReleaseError, StaleDrops, UsageError, VerificationError
+from letterlock.errors import (
+    LogError,
+    ReleaseError,
+    StaleDrops,
+    UsageError,
+    VerificationError,
+    WorkspaceError,
+)
+from letterlock.evidence import bundle
+from letterlock.evidence import verify as evidences
 from letterlock.gate import Gate
 from letterlock.gate import drops as dropping
+from letterlock.gate.offline import release_files
 from letterlock.handover import fetch
 from letterlock.ledger import Draft
 from letterlock.release import manifest
@@ -318,3 +328,40 @@ def test_what_is_recorded_meanwhile_is_looked_at(gate, monkeypatch):
     (swept,) = gate.sweep()
     assert sum(swept.reasons.values()) == 2
     assert len(only(gate).lists) == 1
+
+
+# ── what is shown of each version ───────────────────────────────────────────────────────────
+
+
+def test_each_version_stays_provable(gate):
+    """Whoever was dropped is not in the newest version, and was in the one before it."""
+    no(gate, "ann")
+    gate.sweep()
+    release = only(gate).id
+    gate.supersede(release)
+    gate.publish_log()
+    policy = gate.trust()
+    for version, present in ((0, True), (1, False), (None, False)):
+        evidence = bundle.parse(gate.member_proof("ann", release, version=version))
+        assert isinstance(evidence, bundle.Member)
+        assert evidence.present == present
+        told = " ".join(evidences.verify(evidence, policy).proved)
+        assert ("What drop list 1 left of it" in told) == (version != 0)
+    stays = bundle.parse(gate.member_proof("bob", release))
+    assert isinstance(stays, bundle.Member)
+    assert stays.present
+    with pytest.raises(UsageError, match="no version 2"):
+        gate.member_proof("ann", release, version=2)
+    shown = bundle.parse(gate.release_proof(release))
+    files = release_files(gate.folder / "releases" / release)
+    found = evidences.verify(shown, policy, release=files)
+    assert any("another version" in line for line in found.not_proved)
+
+
+def test_a_destroyed_key_names_nobody(gate):
+    """Where no pseudonym can be derived any more, that is an error; nobody is passed over."""
+    no(gate, "ann")
+    gate.rotate("vrf")
+    gate.destroy(only(gate).key)
+    with pytest.raises(WorkspaceError, match="destroyed"):
+        gate.sweep()
