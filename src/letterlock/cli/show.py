@@ -147,7 +147,9 @@ def loaded(what: str, found: Loaded, *, quiet: bool) -> None:
 
 def attested(found: Attested) -> None:
     """Print what is true of the statement beside a release."""
-    OUT.print(f"  the in-toto statement beside it names the same {found.files} files and hashes")
+    OUT.print(
+        "  the in-toto statement beside it names these files, the manifest too, and their hashes"
+    )
     if found.signers is None:
         OUT.print("    whether the log signed it was not asked: --policy names a log.policy")
     for verifier in found.signers or ():

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 FORMAT: Final = "letterlock/report/v1"
 
 _MARKS: Final = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
-_POINT: Final = re.compile(r"^(\s*\d*)([-+=.)])")
+_POINT: Final = re.compile(r"^(\s*)([-+=](?=[-+=\s]|$))|^(\s*\d+)([.)](?=\s|$))")
 
 
 class Basis(StrEnum):
@@ -148,12 +148,14 @@ def plain(text: str) -> str:
 
     What does not print is written as its number: it could break the line, or turn its direction.
     """
-    shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
-    return _POINT.sub(r"\1\\\2", _MARKS.sub(r"\\\1", shown)) if shown else ""
+    shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text).strip()
+    marked = _MARKS.sub(r"\\\1", shown)
+    return _POINT.sub(lambda m: f"{m[1] or m[3] or ''}\\{m[2] or m[4]}", marked)
 
 
 def _shown(field: Field) -> Iterator[str]:
-    label, value = f"**{plain(field.label)}:**", field.value
+    colon, value = "" if field.label.endswith("?") else ":", field.value
+    label = f"**{plain(field.label)}{colon}**"
     if field.basis is not Basis.REGISTRY:
         yield f"{label} *{field.basis.value}:* {_cell(value)}"
     elif isinstance(value, Table):
