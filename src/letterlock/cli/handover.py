@@ -30,6 +30,7 @@ from letterlock.errors import ApprovalError
 from letterlock.gate.handover import EXPIRES, key_body
 from letterlock.handover import card
 from letterlock.inbox import Inbox
+from letterlock.inbox.models import unaccounted
 
 release_app = typer.Typer(no_args_is_help=True, help="Approve a release, list or recall it.")
 recipient_app = typer.Typer(no_args_is_help=True, help="Keys of those who receive releases.")
@@ -246,6 +247,12 @@ def inventory(
     if destroyed:
         found.destroy(release)
     new_file(found.inventory(release), out)
+    for run in unaccounted(found.path(release)):
+        show.ERR.print(
+            f"reads of run {run} are in no model that is registered: letterlock model register "
+            f"--run {run}, if one came of them",
+            markup=False,
+        )
 
 
 def _inbox(folder: Path, now: str | None) -> Inbox:

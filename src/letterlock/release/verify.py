@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,6 +25,12 @@ from letterlock.release.supersede import Names, read_names
 _CHUNK = 1 << 20
 _SHARD = re.compile(r"data/([A-Za-z0-9_-]+)/shard-([0-9]{5})\.parquet")
 _HASH = re.compile("[0-9a-f]{64}")
+_BATCH = 1 << 14
+_READ = ("data_class", *PARTY_COLUMNS)
+_BYTES = (1 << 26, 1024)
+"""What a column of a row group may claim to unpack to: this many bytes, or times the file's."""
+_VALUES = (1 << 24, 256)
+"""The same of its values, which run-length encoding makes from nothing."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,7 @@ def _check_files(outgoing: Path, record: dict[str, Any]) -> int:
     rows = 0
     for path, entry in listed.items():
         if path != MEMBERS:
-            found = _check_shard(outgoing / path, path, used, classes)
+            found = _check_shard(outgoing / path, entry, used, classes)
             if found != entry["rows"]:
                 raise VerificationError(f"{path}: {found} rows, the manifest says {entry['rows']}")
             rows += found
@@ -194,35 +201,59 @@ def _check_members(path: Path, expected: int, record: dict[str, Any]) -> npt.NDA
     return names.there
 
 
-def _check_shard(path: Path, name: str, used: npt.NDArray[np.bool_], classes: Counter[str]) -> int:
+def _check_shard(
+    path: Path, entry: Mapping[str, Any], used: npt.NDArray[np.bool_], classes: Counter[str]
+) -> int:
     """Check that every party of every row is a row of members.parquet.
 
     Marks whom it names, and counts its rows by data class.
     """
-    file = pq.ParquetFile(path)
-    rows = 0
-    for group in range(file.num_row_groups):
-        table = file.read_row_group(group, columns=["data_class", *PARTY_COLUMNS])
-        if table.schema.field("data_class").type != pa.string():
+    name, rows = entry["path"], 0
+    with pq.ParquetFile(path) as file:
+        _check_claims(file.metadata, entry)
+        if file.schema_arrow.field("data_class").type != pa.string():
             raise VerificationError(f"{name}: the data classes are no texts")
-        for each in table.column("data_class").value_counts().to_pylist():
-            classes[each["values"]] += each["counts"]
-        people = np.zeros(table.num_rows, np.int64)
-        for column in PARTY_COLUMNS:
-            lists = table.column(column).combine_chunks()
-            if not pa.types.is_list(lists.type) or lists.type.value_type != pa.uint32():
-                raise VerificationError(f"{name}: {column} is {lists.type}, not lists of rows")
-            index = lists.flatten()
-            nobody = lists.null_count + index.null_count
-            index = index.to_numpy(zero_copy_only=False)
-            if nobody or (len(index) and index.max() >= len(used)):
-                raise VerificationError(f"{name}: a row names somebody not in {MEMBERS}")
-            used[index] = True
-            people += np.diff(lists.offsets.to_numpy())
-        if not people.all():
-            raise VerificationError(f"{name}: a row names nobody")
-        rows += table.num_rows
+    # As a dictionary: one long text must not be unpacked for every row that it stands in.
+    with pq.ParquetFile(path, read_dictionary=["data_class"]) as file:
+        for batch in file.iter_batches(_BATCH, columns=list(_READ)):
+            for each in batch.column("data_class").value_counts().to_pylist():
+                classes[each["values"]] += each["counts"]
+            _check_parties(batch, name, used)
+            rows += batch.num_rows
     return rows
+
+
+def _check_claims(said: pq.FileMetaData, entry: Mapping[str, Any]) -> None:
+    """Refuse a file of a few bytes that claims to unpack to very many."""
+    name, size = entry["path"], entry["bytes"]
+    if said.num_rows != entry["rows"]:
+        raise VerificationError(f"{name}: {said.num_rows} rows, the manifest says {entry['rows']}")
+    for n in range(said.num_row_groups):
+        group = said.row_group(n)
+        for column in (group.column(place) for place in range(group.num_columns)):
+            if column.path_in_schema.split(".")[0] not in _READ:
+                continue
+            claims = (column.total_uncompressed_size, _BYTES), (column.num_values, _VALUES)
+            if any(claim > max(floor, times * size) for claim, (floor, times) in claims):
+                raise VerificationError(f"{name}: unpacks to far more than its {size} bytes hold")
+
+
+def _check_parties(batch: pa.RecordBatch, name: str, used: npt.NDArray[np.bool_]) -> None:
+    """Check whom each row of a batch names, and mark them."""
+    people = np.zeros(batch.num_rows, np.int64)
+    for column in PARTY_COLUMNS:
+        lists = batch.column(column)
+        if not pa.types.is_list(lists.type) or lists.type.value_type != pa.uint32():
+            raise VerificationError(f"{name}: {column} is {lists.type}, not lists of rows")
+        index = lists.flatten()
+        nobody = lists.null_count + index.null_count
+        index = index.to_numpy(zero_copy_only=False)
+        if nobody or (len(index) and index.max() >= len(used)):
+            raise VerificationError(f"{name}: a row names somebody not in {MEMBERS}")
+        used[index] = True
+        people += np.diff(lists.offsets.to_numpy())
+    if not people.all():
+        raise VerificationError(f"{name}: a row names nobody")
 
 
 def _check_withheld(private: Path, record: dict[str, Any]) -> None:
