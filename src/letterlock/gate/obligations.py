@@ -39,13 +39,13 @@ CLOSED_BY: Final = {
 COMMANDS: Final = {
     "drop": "letterlock drops publish",
     "supersede": "letterlock supersede {release}",
-    "apply": "at {owner}: letterlock apply-drops, letterlock inventory; here: "
+    "apply": "at {owner}: letterlock apply-drops {release}, letterlock inventory {release}; here: "
     "letterlock acknowledge INVENTORY",
     "forget": "letterlock model destroy {model} --certificate FILE (a recipient: in its inbox, "
     "then letterlock acknowledge INVENTORY here)",
     "erase": "letterlock obligations certify {id} --places FILE",
-    "destroy": "at {owner}: letterlock inventory --destroyed; here: letterlock acknowledge "
-    "INVENTORY",
+    "destroy": "at {owner}: letterlock inventory {release} --destroyed; here: "
+    "letterlock acknowledge INVENTORY",
 }
 
 
