@@ -6,6 +6,7 @@ import shutil
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from letterlock.domain import DAY
@@ -26,7 +27,21 @@ from letterlock.handover import fetch
 from letterlock.ledger import Draft
 from letterlock.release import manifest
 from letterlock.release.verify import pseudonyms, verify
-from workspaces import NOW, PURPOSE, RECIPIENT, SILENT, at, refusal, rows_of, withdraw, workspace
+from workspaces import (
+    NOW,
+    PURPOSE,
+    RECIPIENT,
+    SCHEMA,
+    SILENT,
+    at,
+    columns,
+    messages,
+    refusal,
+    rows_of,
+    withdraw,
+    workspace,
+    write,
+)
 
 LATER = NOW + DAY
 
@@ -225,16 +240,46 @@ def test_a_lost_list_is_not_vouched_for(gate):
         gate.supersede(only(gate).id)
 
 
-def test_a_source_that_changed_stops_the_head(gate):
+def test_an_index_that_is_gone_stops_the_head(gate):
     """Where nobody can tell who has to be dropped, that is an error and no fresh head."""
     head = gate.folder / "log" / "drops" / only(gate).id / "head"
     before = head.read_bytes()
     shutil.rmtree(gate.folder / "index" / "mail")
-    with pytest.raises(UsageError):
+    with pytest.raises(ReleaseError, match="index of source mail is gone"):
         gate.publish_drops()
     assert head.read_bytes() == before
-    with pytest.raises(UsageError):
+    with pytest.raises(ReleaseError):
         gate.stale(only(gate).id)
+
+
+def test_a_table_that_was_replaced_is_judged_by_its_kept_index(gate, tmp_path):
+    """A source registered anew, the old table gone: whoever says no is still told from it."""
+    new = write(tmp_path / "new.parquet", messages(10))
+    gate.add_table("mail", new, columns())
+    gate.add_table("mail", write(tmp_path / "newer.parquet", messages(20)), columns())
+    no(gate, "ann")
+    (swept,) = gate.sweep()
+    assert sum(swept.reasons.values()) == 1
+    assert [path.name for path in (gate.folder / "index").iterdir() if path.name[0] != "."] == [
+        "mail"
+    ]
+    assert len(list((gate.folder / "index" / ".kept").iterdir())) == 1
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.string()], ids=str)
+def test_ids_that_are_numbers_are_told_apart_too(kind, tmp_path):
+    """What stayed is found again by its key, of numbers and of texts that look like numbers."""
+    table = pa.Table.from_pylist(messages(60), SCHEMA)
+    ids = pa.array(range(60)).cast(kind)
+    table = table.set_column(0, "id", ids)
+    with closing(workspace(tmp_path / "w", table)) as gate:
+        built = gate.build(PURPOSE, RECIPIENT)
+        assert built.record["counts"]["withheld"]
+        delivered(gate, built.release)
+        assert gate.sweep() == []
+        no(gate, "ann")
+        (swept,) = gate.sweep()
+        assert sum(swept.reasons.values()) == 1
 
 
 # ── interruptions ───────────────────────────────────────────────────────────────────────────

@@ -47,7 +47,7 @@ from letterlock.release.build import Progress
 from letterlock.release.plan import make_plan
 from letterlock.release.supersede import keep_private, left_after, read_names, rewrite
 from letterlock.release.verify import check_hash
-from letterlock.sources.index import Source
+from letterlock.sources.index import Indexed, item_keys
 from letterlock.store import files
 from letterlock.store.witnesses import gather
 
@@ -145,15 +145,17 @@ class Drops(Items, Obligations, PublicLog):
         now = max(self.now(), head.time)
         judge = partial(self.denied_in, release, progress=progress)
         found = judge(head.index, now)
+        if not len(found.subjects):
+            return None
         named = self._named_in(release, found)
         before = self._dropped(release, release.dropped_to)
         table = read_names(self._place(release) / manifest.OUTGOING / manifest.MEMBERS)
         there = table.there
-        if release.dropped_to > release.current.number and named:
+        if release.dropped_to > release.current.number:
             there = left_after(self._place(release), before).there
-        left = table.of(there)
-        inside = {left[n : n + NAME_SIZE] for n in range(0, len(left), NAME_SIZE)}
-        new = {name: n for name, n in named.items() if name in inside}
+        left = np.frombuffer(table.of(there), f"V{NAME_SIZE}")
+        inside = np.isin(np.frombuffer(b"".join(named), f"V{NAME_SIZE}"), left).tolist()
+        new = {name: named[name] for name, here in zip(named, inside, strict=True) if here}
         if not new:
             return None
         kept = np.isin(found.subjects, list(new.values()))
@@ -197,21 +199,24 @@ class Drops(Items, Obligations, PublicLog):
             self.store, rules, release.purpose, recipient, kinds, upto=upto,
             progress=lambda done, total: progress("folding", done, total),
         )  # fmt: skip
-        went = released_in(self._place(release))
+        went = released_in(self._place(release), item_keys)
         return affected(plan, sources, went, len(self.store.subject_ids()))
 
-    def _sources_of(self, release: Release) -> list[Source]:
-        """Open what a release was made from. Raises UsageError or ReleaseError if it is gone."""
-        found = self.sources([name for name, _ in release.sources])
-        expected = dict(release.sources)
-        for source in found:
-            if source.fingerprint != expected[source.name]:
-                raise ReleaseError(
-                    f"release {release.id}: source {source.name} is another table now: who has to "
-                    "be dropped cannot be told. Register again the one that the release was made "
-                    "from, or recall the release"
-                )
-        return found
+    def _sources_of(self, release: Release) -> list[Indexed]:
+        """Open the indexes that a release was made by. Raises ReleaseError if one is gone."""
+        return [self._index_of(release, *source) for source in release.sources]
+
+    def _index_of(self, release: Release, name: str, fingerprint: str) -> Indexed:
+        for folder in (self.folder / "index" / name, self.kept_index(name, fingerprint)):
+            if folder.exists():
+                found = Indexed(name, folder)
+                if found.fingerprint == fingerprint:
+                    return found
+        raise ReleaseError(
+            f"release {release.id}: the index of source {name} is gone: who has to be dropped "
+            "cannot be told. Register the table again that the release was made from, or recall "
+            "the release"
+        )
 
     def _place(self, release: Release) -> Path:
         """Return the folder of a release, whose manifest is the one that was sealed last.

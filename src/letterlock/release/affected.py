@@ -22,27 +22,31 @@ from letterlock.domain import Reason
 from letterlock.errors import VerificationError
 from letterlock.release import manifest
 from letterlock.release.impact import Judged
-from letterlock.release.kernel import ALLOW, SUBJECT_MASK, Items, Kernel
+from letterlock.release.kernel import ALLOW, NO_KIND, SUBJECT_MASK, Items, Kernel
 from letterlock.release.plan import Plan
 
 Bools = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
+Keys = npt.NDArray[np.uint64]
 
 
 class Table(Judged, Protocol):
-    """A registered table, of which the ids of its items are read as well."""
+    """A registered table, as its index has it."""
 
     @property
     def name(self) -> str:
         """Return the source's name."""
 
-    def ids(self, group: int) -> pa.ChunkedArray:
-        """Return the ids of one row group."""
+    def keys(self, group: int) -> Keys:
+        """Return the key of each row of one row group: that of its id."""
 
 
 Released = Callable[[Table, int], Bools]
 """Which rows of a table's row group went with the release: (rows,)."""
+
+KeysOf = Callable[[pa.ChunkedArray], tuple[Keys, Bools]]
+"""Ids → the keys that an index has for them, and which of them are ids at all."""
 
 
 class Affected(NamedTuple):
@@ -88,23 +92,48 @@ def _denied(kernel: Kernel, items: Items, went: Bools) -> Iterator[tuple[Ints, B
             yield (people[mine] & SUBJECT_MASK).astype(np.int64), code[mine]
 
 
-def released_in(folder: Path) -> Released:
+def released_in(folder: Path, keys_of: KeysOf) -> Released:
     """Return which rows went with the release in `folder`: those that its private part lacks.
 
     Raises VerificationError if the list of what stayed is not there; so does what is returned, for
-    a table that has other items than the release was made from.
+    a table whose rows do not add up to those that went and those that stayed.
     """
     stayed = _stayed(folder / manifest.PRIVATE / manifest.WITHHELD)
-    none = pa.array([], pa.string())
+    none, known = pa.array([], pa.string()), dict[str, list[Bools]]()
 
     def went(source: Table, group: int) -> Bools:
-        ids = source.ids(group)
-        ids = ids.cast(pa.string())
-        inside = pc.is_in(ids, value_set=stayed.get(source.name, none))
-        found: Bools = pc.and_not(pc.is_valid(ids), inside).to_numpy()
-        return found
+        if source.name not in known:
+            known[source.name] = _went(source, stayed.get(source.name, none), keys_of)
+        return known[source.name][group]
 
     return went
+
+
+def _went(source: Table, stayed: pa.Array, keys_of: KeysOf) -> list[Bools]:
+    """Return which rows of each row group went.
+
+    The private table has ids as texts. Of numbers the keys are other than of texts, so both are
+    tried; rows that have no key of their own never went, and the sum tells which of both it is.
+    """
+    texts = stayed.drop_null()
+    for kind in (pa.string(), pa.int64()):
+        try:
+            keys, _ = keys_of(pa.chunked_array([texts.cast(kind)]))
+        except pa.ArrowInvalid:  # not all of them are numbers
+            continue
+        keys = np.sort(keys)
+        found = []
+        for group in range(source.groups):
+            mine = source.keys(group)
+            place = np.searchsorted(keys, mine)
+            here = place < len(keys)
+            here[here] = keys[place[here]] == mine[here]
+            found.append(~here & (source.items(group).kind != NO_KIND))
+        if sum(int(mask.sum()) for mask in found) == source.rows - len(stayed):
+            return found
+    raise VerificationError(
+        f"source {source.name}: its rows are not those that went and those that stayed"
+    )
 
 
 def _stayed(path: Path) -> Mapping[str, pa.Array]:
