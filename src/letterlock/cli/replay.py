@@ -210,14 +210,7 @@ def handed_lines(result: Result) -> Iterator[str]:
         yield from _folded(
             f"A court orders: delete whatever was made from {answer.data_class}.", _IN
         )
-        if answer.releases:
-            models = ", ".join(answer.destroy) or "no model"
-            yield from _folded(
-                f"reached: {answer.releases} release, {answer.copies} copy at its recipient, "
-                f"{models}; {answer.owed} duties, all met"
-            )
-        else:
-            yield from _folded("no release holds any of it, so no copy and no model does")
+        yield from _folded(answer.told())
     kept = [each.name for each in act.models if each.fate == "in use"]
     yield from _folded(
         f"Duties met by evidence in the log: {act.met}; open: {act.open}. Still in use: "

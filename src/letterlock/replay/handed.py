@@ -24,6 +24,7 @@ from letterlock.domain import DAY, Time, text_of
 from letterlock.errors import GateClosed, InputError, StaleDrops
 from letterlock.gate import Gate
 from letterlock.gate.handover import key_body
+from letterlock.gate.obligations import certificate_body
 from letterlock.gate.orders import Ordered, order_body
 from letterlock.handover.reader import open_release
 from letterlock.inbox import models as told
@@ -88,6 +89,17 @@ class Answer:
     copies: int
     destroy: tuple[str, ...]
     owed: int
+    met: int
+
+    def told(self) -> str:
+        """Say what was reached, and what of it is done."""
+        if not self.releases:
+            return "no release holds any of it, so no copy and no model does"
+        models = ", ".join(self.destroy) or "none"
+        return (
+            f"releases: {self.releases}, copies handed over: {self.copies}, models that are left: "
+            f"{models}; duties: {self.owed}, of them met: {self.met}"
+        )
 
 
 @dataclass(frozen=True)
@@ -216,7 +228,8 @@ class _Story:
                 self.purpose, self.own, names=[self.asked.alone], progress=self.progress
             )
             self.inside = built.release
-        for release, recipient in ((self.release, self.to), (self.inside, self.own)):
+        self.copies = ((self.release, self.to), (self.inside, self.own))
+        for release, recipient in self.copies:
             self.deliver(release, recipient)
 
     def deliver(self, release: str, recipient: str) -> None:
@@ -249,8 +262,11 @@ class _Story:
         first = self.learn(f"{self.to}-writer", self.to, releases=[self.release])
         self.learn(f"{self.to}-writer-chat", self.to, models=[f"{first}:fine-tune"])
         self.learn(f"{self.own}-profiles", self.own, releases=[self.inside])
-        self.acknowledge(self.inbox(self.to).inventory(self.release))
-        self.acknowledge(self.inbox(self.own).inventory(self.inside))
+        self.countersign()
+
+    def countersign(self) -> None:
+        for release, recipient in self.copies:
+            self.acknowledge(self.inbox(recipient).inventory(release))
 
     def learn(
         self, name: str, owner: str, *, releases: Sequence[str] = (), models: Sequence[str] = ()
@@ -302,6 +318,8 @@ class _Story:
         Each is asked of the gate, of the files, or of the reader: nothing here is said twice.
         """
         since = self.at = self.asked.at + _LATER[1]
+        self.publish()
+        before = self.open(self.to, self.release)
         found = [self.overtaken(member)]
         item = _of(member, self.released(self.release)).column("item")[0].as_py()
         with self.gate() as gate:
@@ -311,16 +329,14 @@ class _Story:
         said = f"{item} was in the release, and is now withheld: {decision.reason.name.lower()}"
         found.insert(0, Latency("online check", 0, self.at - since, said))
         self.at = since + _SWEEP
-        before = self.open(self.to, self.release)
         self.publish()
         listed = f"drop list 1 of release {self.release}"
         found.append(Latency("drop list", LIST_WITHIN, self.at - since, listed))
         before.check()
         rows = sum(batch.num_rows for batch in before.batches())
-        read = f"{self.rows - rows:,} rows of {self.rows:,} are left out by the next check"
+        read = f"left out from the next check on: {self.rows - rows:,} of {self.rows:,} rows"
         found.append(Latency("reader", HEAD_WITHIN, self.at - since, read))
-        with self.gate() as gate:
-            version = gate.supersede(self.release).version
+        version = self.supersede()
         found.append(
             Latency("own copy", RECIPIENT_WITHIN, self.at - since, f"version {version} is sealed")
         )
@@ -333,20 +349,44 @@ class _Story:
             raise InputError("a reader went on by a drop list that nobody renewed for a day")
         self.at = since + 3 * DAY
         self.publish()
-        applied = apply_drops(self.inbox(self.to), self.release, str(self.feed(self.release)))
-        self.acknowledge(applied.inventory)
-        kept = f"{applied.rows:,} rows are left, countersigned"
+        kept = f"{self.apply():,} rows are left, countersigned"
         found.append(Latency("recipient", RECIPIENT_WITHIN, self.at - since, kept))
         self.at = since + 20 * DAY
         self.publish()
-        self.destroy(self.to, "to forget who opted out")
-        self.learn(f"{self.to}-writer-2", self.to, releases=[self.release])
-        self.acknowledge(self.inbox(self.to).inventory(self.release))
+        self.forget(2)
         with self.gate() as gate:
             days = min(v.withdrawal.days for v in gate.rules().policies if v.withdrawal)
-        gone = f"{len(self.gone)} models destroyed, by certificate, and one learned anew"
+        gone = f"{len(self.gone)} destroyed, each with a certificate, and two learned anew"
         found.append(Latency("model", days * DAY, self.at - since, gone))
         return tuple(found)
+
+    def supersede(self) -> int:
+        """Make the next version of each release that needs one; returns that of the delivered."""
+        with self.gate() as gate:
+            for release, listed in gate.drops():
+                if listed is not None and release.current.number < listed.number:
+                    gate.supersede(release.id)
+            return gate.lineage().releases[self.release].current.number
+
+    def apply(self) -> int:
+        """Let each recipient apply the newest drop list; returns the rows that are left outside."""
+        left = {}
+        for release, recipient in self.copies:
+            applied = apply_drops(self.inbox(recipient), release, str(self.feed(release)))
+            self.acknowledge(applied.inventory)
+            left[release] = applied.rows
+        return left[self.release]
+
+    def forget(self, number: int) -> None:
+        """Destroy each model in which somebody is to be forgotten, and learn the first ones anew."""
+        with self.gate() as gate:
+            owed = {each.duty.model for each in gate.obligations(["open"]) if each.duty.model}
+        why = "to forget who opted out"
+        for owner in (self.to, self.own):
+            self.destroy(owner, why, [digest for digest in self.learned if digest in owed])
+        self.learn(f"{self.to}-writer-{number}", self.to, releases=[self.release])
+        self.learn(f"{self.own}-profiles-{number}", self.own, releases=[self.inside])
+        self.countersign()
 
     def overtaken(self, member: str) -> Latency:
         """Withdraw in the middle of a build, and see that it is sealed without her."""
@@ -366,10 +406,11 @@ class _Story:
         said = f"release {built.release} began with her and was sealed without her"
         return Latency("running build", 0, self.at - opted[0], said)
 
-    def destroy(self, owner: str, why: str, digests: Sequence[str] = ()) -> None:
+    def destroy(self, owner: str, why: str, digests: Sequence[str]) -> None:
         """Destroy a recipient's models, each with a certificate."""
-        for digest, (name, of) in self.learned.items():
-            if of == owner and digest not in self.gone and (not digests or digest in digests):
+        for digest in digests:
+            name, of = self.learned[digest]
+            if of == owner and digest not in self.gone:
                 shutil.rmtree(self.models / name)
                 places = (Place(f"{owner}'s storage", "erased", name),)
                 written = Certificate(
@@ -391,16 +432,16 @@ class _Story:
         self.publish()
         self.at = since + RECIPIENT_WITHIN + DAY
         self.publish()
+        self.supersede()
         with self.gate() as gate:
-            gate.supersede(self.release)
             try:
                 gate.build(self.purpose, self.to, progress=self.progress)
             except GateClosed as error:
                 closed = str(error)
             else:
                 raise InputError("the gate let something go while a duty was overdue")
-        applied = apply_drops(self.inbox(self.to), self.release, str(self.feed(self.release)))
-        self.acknowledge(applied.inventory)
+        self.apply()
+        self.forget(3)
         with self.gate() as gate:
             gate.check_open(self.purpose, self.to)
         return closed
@@ -425,9 +466,23 @@ class _Story:
             self.destroy(owner, f"by {name}", reached)
         for release, recipient in {(c.release, c.recipient) for c in found.reached.copies}:
             self.acknowledge(self.inbox(recipient).inventory(release))
+        self.erase_own(found)
         names = tuple(self.learned[digest][0] for digest in reached)
         counted = (len(found.reached.releases), len(found.reached.copies))
-        return Answer(name, data_class, *counted, names, len(found.owed))
+        with self.gate() as gate:
+            met = sum(gate.obligation(duty.id).state == "met" for duty in found.owed)
+        return Answer(name, data_class, *counted, names, len(found.owed), met)
+
+    def erase_own(self, found: Ordered) -> None:
+        """Remove the platform's own copies of what was ordered, as two operators certify."""
+        for release in found.reached.releases:
+            shutil.rmtree(self.workspace / "releases" / release)
+        places = [{"where": "releases/", "outcome": "erased", "what": "the folder was removed"}]
+        with self.gate() as gate:
+            for duty in found.owed:
+                if duty.duty == "erase":
+                    body = certificate_body(duty.index, places)
+                    gate.certify(duty.id, places, self.approved("erasure.certified", body))
 
     # ── the end ─────────────────────────────────────────────────────────────────────────────
 

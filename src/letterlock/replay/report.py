@@ -601,13 +601,7 @@ days. The next build is refused: {escape(act.closed)}.</p>
 def _answer(answer: Answer) -> str:
     of = f"<code>{escape(answer.data_class)}</code>"
     asked = f"A court orders that whatever was made from {of} be deleted."
-    if not answer.releases:
-        return f"<p>{asked} No release holds any of it, so no copy and no model does.</p>"
-    models = ", ".join(map(escape, answer.destroy)) or "no model"
-    return (
-        f"<p>{asked} {answer.releases} release, {answer.copies} copy at its recipient and, of the "
-        f"models that are left, {models}: {answer.owed} duties, all met.</p>"
-    )
+    return f"<p>{asked} The record’s answer: {escape(answer.told())}.</p>"
 
 
 def span(took: int) -> str:
