@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from letterlock.errors import UsageError
+from letterlock.errors import LetterlockError, UsageError
 from letterlock.gate.keys import Kept
 from letterlock.gate.trace import InRelease, Trace, Tracing
 from letterlock.lineage import duties
@@ -69,7 +69,6 @@ class Erasure(Tracing):
         if not hers:
             raise UsageError(f"nothing is recorded about {subject!r}: nothing was erased")
         erased = [event.index for event in hers if event.body is not None]
-        went = self.trace(subject)
         owed = None
         if erased:  # first: what is cut off after it is owed too much, never too little
             index = self.record_linked(duties.for_erasure(self.now(), self._policies()))
@@ -78,7 +77,7 @@ class Erasure(Tracing):
             settled = self.store.erase(*erased, now=self.now())
         self._forget_tokens(subject)
         before = [event.index for event in hers if event.body is None]
-        places = (*self._stays(len(hers), settled=settled), *_went(went))
+        places = (*self._stays(len(hers), settled=settled), *self._went(subject))
         return Erased(subject, tuple(erased), tuple(before), places, owed)
 
     def _forget_tokens(self, subject: str) -> None:
@@ -87,6 +86,13 @@ class Erasure(Tracing):
             path = self.tokens_path(each.index)
             if path.exists():
                 forget(path, int(number))
+
+    def _went(self, subject: str) -> Iterator[Place]:
+        """Say of what left what her trace says of it; it is still hers once her events are gone."""
+        try:
+            yield from _places(self.trace(subject))
+        except LetterlockError as error:
+            yield Place("releases", "left", f"which name her cannot be told: {error}")
 
     def _stays(self, events: int, *, settled: bool) -> Iterator[Place]:
         """Say of each place what became of it."""
@@ -105,7 +111,7 @@ class Erasure(Tracing):
         yield from _ELSEWHERE
 
 
-def _went(went: Trace) -> Iterator[Place]:
+def _places(went: Trace) -> Iterator[Place]:
     """Say of each release, copy and model of her trace what is left of her there."""
     for name, why in went.untold.items():
         yield Place(f"release {name}", "left", f"whether she is in it cannot be told: {why}")

@@ -312,7 +312,9 @@ class Tracing(Handovers):
             )  # fmt: skip
             lookup.write_rows(path, version.manifest, table)
             found = lookup.held(path, version.manifest, member)
-        return None if found is None else tuple(found)
+        if found is None:
+            return None
+        return tuple(sorted(found, key=lambda each: (each.data_class, each.role)))
 
     def _listed(self, release: Release, name: bytes) -> int:
         """Return the number of the first drop list that has a pseudonym; 0 if none does."""
