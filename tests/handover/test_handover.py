@@ -297,6 +297,18 @@ def test_a_letter_passed_on_is_refused_by_the_inbox_it_is_not_for(sent: Companie
     assert list((theirs / "received").iterdir()) == []
 
 
+def test_a_copy_that_is_passed_on_is_nobodys(sent: Companies):
+    """A folder that is copied into another recipient's inbox is not countersigned there."""
+    receive(sent)
+    other = companies.other(sent.inbox.parent / "lark", "lark")
+    shutil.copytree(sent.received, other / "received" / sent.release)
+    with pytest.raises(VerificationError, match="granted to maker"):
+        Inbox(other, now=w.NOW).inventory(sent.release)
+    renamed = sent.received.rename(sent.received.with_name("0" * 16))
+    with pytest.raises(VerificationError, match="granted to maker"):
+        Inbox(sent.inbox, now=w.NOW).inventory(renamed.name)
+
+
 def test_a_grant_that_no_witness_saw_is_refused(sent: Companies):
     """A recipient that relies on a witness takes in nothing that this one has not cosigned."""
     vkey = witnessing.witness_keys("w.example")[0].verifier.vkey

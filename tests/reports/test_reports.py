@@ -174,7 +174,15 @@ def test_hostile_words_are_shown_and_do_nothing():
     tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(form.page())
     flat = [*tokens, *(c for t in tokens for c in t.children or ())]
     kinds = {token.type for token in flat}
-    assert not kinds & {"html_block", "html_inline", "link_open", "code_inline", "em_open", "fence", "code_block"}
+    assert not kinds & {
+        "html_block",
+        "html_inline",
+        "link_open",
+        "code_inline",
+        "em_open",
+        "fence",
+        "code_block",
+    }
     headings = [t for t in tokens if t.type == "heading_open"]
     assert len(headings) == 2
     texts = ["".join(c.content for c in t.children) for t in tokens if t.type == "inline"]

@@ -153,11 +153,20 @@ class Inbox:
         return self.folder / RECEIVED / release
 
     def grant_of(self, release: str) -> Grant:
-        """Return the grant of a received release, checked again by the policy it came under."""
+        """Return the grant of a received release, checked again by the policy it came under.
+
+        Raises VerificationError for one that is for somebody else: a copy that was passed on.
+        """
         folder = self.path(release)
         policy = quorum.parse(read(folder / POLICY))
         held = logged.parse(read(folder / GRANT), GRANT)
-        return grant.check(held, policy, _seconds())
+        found = grant.check(held, policy, _seconds())
+        if (found.recipient, found.release) != (self.recipient, release):
+            raise VerificationError(
+                f"{folder} is release {found.release}, granted to {found.recipient}: this is the "
+                f"inbox of {self.recipient}, and passing a release on takes a grant of its own"
+            )
+        return found
 
     # ── receiving ───────────────────────────────────────────────────────────────────────────
 
