@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from histories import HOUR, History, of_model, of_release
+from hypothesis import given, settings
+
+from histories import HOUR, History, histories, of_model, of_release
 from letterlock.domain import PolicyVersion, Reason, Withdrawal
 from letterlock.lineage import duties
 from letterlock.lineage.events import CAUSES
@@ -80,6 +82,44 @@ def test_a_model_told_late_is_owed_since_the_list() -> None:
     assert duties.for_model(history.lineage(), fresh, [version(1)]) == []
     both = history.trained("both", of_model(fresh), of_model(late))
     assert len(duties.for_model(history.lineage(), both, [version(1)])) == 2
+
+
+def test_what_nobody_knew_of_is_owed_once_it_is_known() -> None:
+    """A copy or model recorded in the moment of the list, without its duty, is found; once."""
+    history, release = cascade()
+    history.dropped(release)
+    assert duties.missing(history.lineage(), ()) == []
+    grant = history.delivered(release)  # of version 0, though list 1 is there
+    late = history.trained("late", of_release(release, 0))
+    found = duties.missing(history.lineage(), [version(3)])
+    assert [(d.body["duty"], d.body["grant"] or d.body["model"]) for d in found] == [
+        ("forget", late), ("apply", grant),
+    ]  # fmt: skip
+    for each in found:
+        history.draft(each)
+    assert duties.missing(history.lineage(), [version(3)]) == []
+    history.superseded(release)
+    history.delivered(release)
+    history.trained("new", of_release(release, 1))
+    assert duties.missing(history.lineage(), [version(3)]) == []
+    history.recalled(release)
+    assert duties.missing(history.lineage(), [version(3)]) == []
+    history.trained("after", of_release(release, 1))
+    assert [d.body["duty"] for d in duties.missing(history.lineage(), ())] == ["destroy"]
+
+
+@given(histories())
+@settings(max_examples=40)
+def test_a_gate_that_is_told_everything_misses_nothing(history: History) -> None:
+    """What the gate records with lists, recalls and models is all that is owed."""
+    lineage = history.lineage()
+    owed = {(d.duty, d.grant or d.model, d.version) for d in lineage.duties.values()}
+    for draft in duties.missing(lineage, ()):
+        assert draft.body["grant"]  # a copy that went before it was superseded
+        assert lineage.deliveries[draft.body["grant"]].version < lineage.releases[
+            draft.body["release"]
+        ].dropped_to or draft.body["duty"] == "destroy"  # fmt: skip
+        assert (draft.body["duty"], draft.body["grant"], draft.body["version"]) not in owed
 
 
 def test_a_recalled_release_takes_its_copies_and_models_along() -> None:

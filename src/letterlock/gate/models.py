@@ -61,7 +61,8 @@ class Models(Obligations):
         if weights.digest in lineage.models:
             known = lineage.models[weights.digest]
             raise UsageError(f"these files are registered already: {known.name}, {known.digest}")
-        self.record_linked(*self._registering(owner, [said], ""))
+        with self._writing():
+            self._append_linked(self._registering(owner, [said], ""))
         owed = [duty for duty in self.lineage().duties.values() if duty.model == weights.digest]
         return Registered(self.lineage().models[weights.digest], owed)
 

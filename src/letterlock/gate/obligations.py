@@ -12,6 +12,7 @@ from letterlock.errors import GateClosed, UsageError
 from letterlock.gate.workspace import Workspace, signed_by
 from letterlock.ledger import Draft
 from letterlock.lineage import duties
+from letterlock.lineage.events import CERTIFIED
 from letterlock.lineage.graph import Duty, Lineage
 
 State: TypeAlias = Literal["open", "overdue", "met"]
@@ -99,8 +100,13 @@ class Obligations(Workspace):
         return _owed(lineage, duty, self.now())
 
     def settle(self) -> list[Duty]:
-        """Record as met every duty whose evidence is recorded; returns them. Nothing else does."""
+        """Record as met every duty whose evidence is recorded; returns them. Nothing else does.
+
+        Before that, what is owed for a copy or model that nobody knew of when its cause came.
+        """
         with self._writing():
+            if duties.missing(self.lineage(), ()):
+                self._append_linked(duties.missing(self.lineage(), self._policies()))
             lineage = self.lineage()
             shown = ((duty, duties.evidence(lineage, duty)) for duty in lineage.open())
             met = [(duty, next(evidence, None)) for duty, evidence in shown]
@@ -135,18 +141,16 @@ class Obligations(Workspace):
             raise UsageError(f"{name} is closed by {found.closed_by}: nothing is certified of it")
         if found.state == "met":
             raise UsageError(f"{name} was met by event {found.evidence}")
-        self._record_signed(
-            "erasure.certified", certificate_body(found.duty.index, places), signatures
-        )
+        body, signatures = certificate_body(found.duty.index, places), list(signatures)
+        self._check_approved(CERTIFIED, body, signatures)
+        self.record_linked(Draft(CERTIFIED, {**body, "signatures": signed_by(signatures)}))
         return any(duty.index == found.duty.index for duty in self.settle())
 
-    def _record_signed(
-        self, kind: str, body: dict[str, Any], signatures: Iterable[Signature], *more: Draft
-    ) -> int:
-        """Record an event that two operators signed, and `more` with it. Raises ApprovalError."""
-        signatures = list(signatures)
+    def _check_approved(
+        self, kind: str, body: dict[str, Any], signatures: Iterable[Signature]
+    ) -> None:
+        """Raise ApprovalError unless two operators signed an event."""
         approval.check(approval.message(kind, body), signatures, self.rules().operators)
-        return self.record_linked(Draft(kind, {**body, "signatures": signed_by(signatures)}), *more)
 
     def _policies(self) -> list[PolicyVersion]:
         """Return the versions of the policy that are in force: the smallest number of days counts.

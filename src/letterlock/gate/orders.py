@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from letterlock.domain import ANY, BEGINNING, END, Signature, text_of
 from letterlock.errors import UsageError
 from letterlock.gate.exposure import Exposure
 from letterlock.gate.models import Models
+from letterlock.gate.workspace import signed_by
 from letterlock.ledger import Draft
 from letterlock.lineage import disgorge, duties
 from letterlock.lineage.disgorge import Reached, Rebuild
@@ -94,19 +95,31 @@ class Orders(Exposure, Models):
                 f"the text has {len(text):,} characters, at most {LONGEST:,} go into the log: give "
                 "what is ordered, and where the whole can be read"
             )
+        signatures = list(signatures)
+        if not dry_run:
+            self._check_approved(ORDERED, body, signatures)
+        while True:
+            head = self.store.head().index
+            said = self._reached(order, body)
+            if dry_run:
+                return said
+            with self._writing():
+                if self.store.head().index != head:
+                    continue  # a release, copy or model may have come between
+                owed = self._following(order, said.reached)
+                signed = {**body, "signatures": signed_by(signatures)}
+                self._append_linked([Draft(ORDERED, signed), *owed])
+            break
+        known = self.lineage().duties.values()
+        return replace(said, owed=tuple(duty for duty in known if duty.order == order))
+
+    def _reached(self, order: str, body: dict[str, Any]) -> Ordered:
+        """Say what an order reaches as of now."""
         found = self.find_class(ClassQuery.of(body["query"]))
-        releases = [*found.releases, *found.untold]
-        reached = disgorge.reached(lineage, releases)
+        reached = disgorge.reached(self.lineage(), [*found.releases, *found.untold])
         items = {name: found.items_of(name) for name in found.releases}
         people = {name: found.people_of(name) for name in found.releases}
-        said = Ordered(order, body, reached, items, people, dict(found.untold))
-        if dry_run:
-            return said
-        drafts = self._following(order, reached)
-        head = self._record_signed(ORDERED, body, signatures, *drafts)
-        known = self.lineage().duties
-        owed = tuple(d for index, d in known.items() if head - len(drafts) <= index <= head)
-        return Ordered(order, body, reached, items, people, dict(found.untold), owed)
+        return Ordered(order, body, reached, items, people, dict(found.untold))
 
     def _following(self, order: str, reached: Reached) -> list[Draft]:
         """Return what follows an order: recalls, and duties to the end of each copy and model."""

@@ -2,7 +2,7 @@
 
 In part is enough: a model that learned from one item of the class is to be destroyed, and so is
 whatever came of it. What may take its place is what can be made again from what the order does not
-reach. Source: the orders that name "affected work product" draw no threshold either.
+reach. Spec: docs/spec/lineage.md#orders.
 """
 
 from __future__ import annotations

@@ -82,20 +82,53 @@ def for_model(lineage: Lineage, digest: str, policies: Iterable[PolicyVersion]) 
     """
     days, model, found = model_days(policies), lineage.models[digest], []
     learned = lineage.versions_of(digest)
-    for cause in lineage.duties.values():
+    for cause in _causes(lineage):
         if cause.release not in learned:
             continue
-        if cause.duty == "drop" and learned[cause.release] < cause.version:
-            duty = "forget"
-        elif cause.duty == "erase":  # the release was recalled, and with it its every version
-            duty = "destroy"
-        else:
+        if cause.duty == "drop" and learned[cause.release] >= cause.version:
             continue
-        kept = ("cause", "reasons", "release", "recipient", "version", "order")
-        about = {key: getattr(cause, key) for key in kept}
+        duty = "forget" if cause.duty == "drop" else "destroy"
         said = {"model": digest, "owner": model.owner}
-        found.append(_draft(duty, cause.since, days, **about, **said))
+        found.append(_draft(duty, cause.since, days, **_kept_of(cause), **said))
     return found
+
+
+def missing(lineage: Lineage, policies: Iterable[PolicyVersion]) -> list[Draft]:
+    """Return what is owed and was recorded by nobody: of a copy or model that was not known then.
+
+    One that went, or was told, in the same moment as somebody else recorded the list or recall.
+    """
+    policies = list(policies)
+    known = {_about(duty.body()) for duty in lineage.duties.values()}
+    found = [
+        draft
+        for model in lineage.models.values()
+        if not model.gone
+        for draft in for_model(lineage, model.digest, policies)
+    ]
+    for cause in _causes(lineage):
+        for copy in held(lineage.releases[cause.release]):
+            if cause.duty == "drop" and copy.version >= cause.version:
+                continue
+            duty = "apply" if cause.duty == "drop" else "destroy"
+            said = {"grant": copy.grant, "owner": copy.recipient}
+            found.append(_draft(duty, cause.since, RECIPIENT_WITHIN, **_kept_of(cause), **said))
+    return [draft for draft in found if _about(draft.body) not in known]
+
+
+def _causes(lineage: Lineage) -> list[Duty]:
+    """Return the duties of which others follow: of a drop list, and of a recall ("erase")."""
+    about = (duty for duty in lineage.duties.values() if duty.release)
+    return [duty for duty in about if duty.duty in {"drop", "erase"}]
+
+
+def _kept_of(cause: Duty) -> dict[str, Any]:
+    kept = ("cause", "reasons", "release", "recipient", "version", "order")
+    return {key: getattr(cause, key) for key in kept}
+
+
+def _about(body: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(body[key] for key in ("duty", "release", "grant", "model", "version", "order"))
 
 
 def for_recall(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from letterlock.domain import Time
 from letterlock.lineage.events import Body
@@ -193,6 +194,10 @@ class Duty:
     def id(self) -> str:
         """Return what people call it."""
         return f"O-{self.index}"
+
+    def body(self) -> dict[str, Any]:
+        """Return what its event says."""
+        return {each.name: getattr(self, each.name) for each in fields(self)[1:]}
 
 
 @dataclass(frozen=True, slots=True)
