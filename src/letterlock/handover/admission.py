@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from letterlock.domain import PURPOSES, Time, sha256, text_of
+from letterlock.domain import PURPOSES, Time, sha256
 from letterlock.errors import (
     GateClosed,
     InputError,
@@ -81,11 +81,6 @@ class Admission:
             raise GateClosed(
                 f"release {granted.release} was handed over for {granted.purpose}, and for "
                 f"nothing else: it is not read for {self.purpose}"
-            )
-        if granted.expires <= now:
-            raise GateClosed(
-                f"the grant of release {granted.release} expired on {text_of(granted.expires)}: "
-                "ask for a new delivery"
             )
         if (self.folder / received.DESTROYED).exists():
             raise GateClosed(f"release {granted.release} was destroyed here")

@@ -157,12 +157,19 @@ class ActFour:
 
 def act_four(
     world: World, network: Network, release: str, out: Path, progress: Progress
-) -> ActFour:
-    """Act it out in a copy of the workspace in `out`. Raises InputError for a world without it."""
+) -> ActFour | None:
+    """Act it out in a copy of the workspace in `out`; None if too few people are in the release.
+
+    Raises InputError for a world without it.
+    """
+    wrote = _released(network.items, out / "workspace" / "releases" / release).column("author")
+    leaving = sorted(name for name in wrote.unique().to_pylist() if name is not None)[:2]
+    if len(leaving) < 2:  # noqa: PLR2004 - one who is forgotten in time, and one who is not
+        return None
+    member, late = leaving
     story = _Story(world, network, release, out, progress)
     story.hand_over()
     story.train()
-    member, late = story.leaving(2)
     latencies = story.opt_out(member)
     closed = story.left_lying(late)
     answers = tuple(story.ordered(each, n) for n, each in enumerate(story.asked.orders, 1))
@@ -294,20 +301,10 @@ class _Story:
 
     # ── opting out ──────────────────────────────────────────────────────────────────────────
 
-    def leaving(self, count: int) -> list[str]:
-        """Return members of whom something was delivered, and who will take their yes back."""
-        wrote = self.released(self.release).column("author").unique().to_pylist()
-        found = sorted(name for name in wrote if name is not None)[:count]
-        if len(found) < count:
-            raise InputError(f"fewer than {count} people are in the release: draw a larger world")
-        return found
-
-    def released(self, release: str) -> pa.Table:
-        """Return the items that are in a release of the whole network, as it was sealed."""
-        private = self.workspace / "releases" / release / manifest.PRIVATE
-        withheld = pq.read_table(private / manifest.WITHHELD).column("item")
-        stayed = pc.is_in(self.items.column("item"), value_set=withheld.combine_chunks())
-        return self.items.filter(pc.invert(stayed))
+    def of(self, member: str, release: str) -> pa.Table:
+        """Return what somebody wrote that was in a release as it was sealed."""
+        went = _released(self.items, self.workspace / "releases" / release)
+        return went.filter(pc.equal(went.column("author"), member))
 
     def withdraw(self, gate: Gate, member: str) -> None:
         gate.choose(member, "withdraw", channel="settings")
@@ -321,7 +318,7 @@ class _Story:
         self.publish()
         before = self.open(self.to, self.release)
         found = [self.overtaken(member)]
-        item = _of(member, self.released(self.release)).column("item")[0].as_py()
+        item = self.of(member, self.release).column("item")[0].as_py()
         with self.gate() as gate:
             (_, _, decision), *_ = gate.explain(item, self.purpose, self.to)
         if decision.reason is None:
@@ -378,7 +375,7 @@ class _Story:
         return left[self.release]
 
     def forget(self, number: int) -> None:
-        """Destroy each model in which somebody is to be forgotten, and learn the first ones anew."""
+        """Destroy each model in which somebody is to be forgotten; learn the first ones anew."""
         with self.gate() as gate:
             owed = {each.duty.model for each in gate.obligations(["open"]) if each.duty.model}
         why = "to forget who opted out"
@@ -401,7 +398,7 @@ class _Story:
 
         with self.gate() as gate:
             built = gate.build(self.purpose, self.to, progress=meanwhile)
-        if _of(member, self.released(built.release)).num_rows:
+        if self.of(member, built.release).num_rows:
             raise InputError("a release was sealed with somebody who had opted out")
         said = f"release {built.release} began with her and was sealed without her"
         return Latency("running build", 0, self.at - opted[0], said)
@@ -509,6 +506,8 @@ class _Story:
         )  # fmt: skip
 
 
-def _of(member: str, items: pa.Table) -> pa.Table:
-    """Return the items that somebody wrote."""
-    return items.filter(pc.equal(items.column("author"), member))
+def _released(items: pa.Table, release: Path) -> pa.Table:
+    """Return the items that are in a release, of whose sources they are all."""
+    withheld = pq.read_table(release / manifest.PRIVATE / manifest.WITHHELD).column("item")
+    stayed = pc.is_in(items.column("item"), value_set=withheld.combine_chunks())
+    return items.filter(pc.invert(stayed))
