@@ -13,7 +13,7 @@ LetterlockError            something that a person can act on; its text says how
 │   ├── ProofError         a proof does not lead where it says: keep it, distrust its maker (exit 3)
 │   ├── SignatureError     it is not signed by whom it must be, or seen by too few (exit 3)
 │   └── LogError           the log refuses, or its files are not what was signed: nothing was added
-├── GateClosed             something owed is overdue, or a release is stale: nothing left (exit 3)
+├── GateClosed             overdue duties, a stale or unapproved release: nothing left (exit 3)
 └── ReleaseError           no release came of it, or one does not hold
     ├── VerificationError  the files are not what the manifest says: do not use them (exit 3)
     └── StaleDrops         who must be dropped is not known well enough: nothing was read (exit 3)
@@ -81,7 +81,7 @@ class LogError(RecordError):
 
 
 class GateClosed(LetterlockError):
-    """What is owed to people is overdue, or somebody in it said no since: nothing left the gate."""
+    """Something owed is overdue, a release is stale or not approved: nothing left the gate."""
 
 
 class ReleaseError(LetterlockError):

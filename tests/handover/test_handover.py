@@ -237,6 +237,18 @@ def test_a_package_is_taken_in_once(sent: Companies):
     assert [p.name for p in (sent.inbox / "received").iterdir()] == [sent.release]
 
 
+def test_what_lies_beside_a_release_goes_with_it(both: Companies):
+    """Its sidecars arrive as they were, but for what a killed writer left half-written."""
+    beside = both.platform / "releases" / both.release / "sidecars"
+    beside.mkdir(exist_ok=True)
+    (beside / "croissant.json").write_bytes(b"{}\n")
+    (beside / ".croissant.json.part").write_bytes(b"{")
+    both.approve()
+    deliver(both)
+    receive(both)
+    assert [path.name for path in (both.received / "sidecars").iterdir()] == ["croissant.json"]
+
+
 def test_a_release_that_is_here_is_not_taken_in_again(sent: Companies):
     """Another grant for it gives no second copy."""
     receive(sent)
@@ -467,6 +479,11 @@ def test_an_older_inventory_does_not_undo_a_newer_one(signed: tuple[Companies, b
     with pytest.raises(VerificationError, match="destroyed"):
         acknowledge(both, data)
     with pytest.raises(VerificationError, match="used already"):
+        receive(both)
+    for path in files(both):
+        path.unlink()
+    deliver(both)
+    with pytest.raises(VerificationError, match="is destroyed: that is final"):
         receive(both)
 
 

@@ -87,8 +87,13 @@ def _chunks(release: Path, evidence: bytes, terms: bytes) -> Iterator[bytes]:
 
 
 def _sidecars(release: Path) -> list[Path]:
+    """Return what lies beside a release; what a killed writer left half-written stays here."""
     folder = release / SIDECARS
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    inside = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = [path for path in inside if _SIDECAR.fullmatch(f"{SIDECARS}/{path.name}")]
+    if len(found) > MAX_SIDECARS:
+        raise ReleaseError(f"{folder}: a package has room for {MAX_SIDECARS} sidecars")
+    return found
 
 
 def _contents(path: Path, entry: Mapping[str, Any]) -> Iterator[bytes]:

@@ -213,6 +213,11 @@ class Inbox:
             held = self.grant_of(release)
             if held.grant == granted.grant:
                 raise VerificationError(f"grant {granted.grant} was used already: it is for once")
+            if release == granted.release and (self.path(release) / DESTROYED).exists():
+                raise VerificationError(
+                    f"release {release} was here by grant {held.grant} and is destroyed: that is "
+                    "final; it takes another release, or another inbox"
+                )
             if release == granted.release:
                 raise VerificationError(
                     f"release {release} is here already, by grant {held.grant}: `letterlock "
