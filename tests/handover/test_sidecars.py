@@ -162,6 +162,7 @@ def test_a_changed_word_breaks_the_signature(release, policy):
         (lambda s: s["subject"][3]["digest"].update(sha256="0" * 64), "shard-00003"),
         (lambda s: s["predicate"].update(purpose="evaluate"), "another purpose"),
         (lambda s: s["predicate"].update(release="0" * 16), "another release"),
+        (lambda s: s["predicate"].update(version=1), "of version 1 of a release"),
         (lambda s: s["predicate"]["counts"].update(released=1), "another counts"),
         (lambda s: s["predicate"]["member_set"].update(depth=9), "another member_set"),
     ],

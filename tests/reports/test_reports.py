@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from letterlock.domain import canonical, sha256, time_of
 from letterlock.errors import UsageError
 from letterlock.evidence import entries
 from letterlock.gate import Gate
+from letterlock.gate.offline import check_statement
 from letterlock.ledger import Draft
 from letterlock.lineage import openlineage
 from letterlock.record import quorum
@@ -35,10 +37,12 @@ from workspaces import (
     members,
     people,
     publish,
+    withdraw,
     workspace,
 )
 
 HOSTILE = "<script>alert(1)</script> | [x](javascript:1) `a` \x1b[31m\n# owned &amp; *b*"
+PRINTABLE = "<script>alert(1)</script> | [x](javascript:1) `a` &amp; *b*"
 MODEL, TUNED = sha256(b"weights"), sha256(b"tuned")
 GRANT = "ab" * 16
 YEAR = time_of("2024-01-01"), time_of("2025-01-01")
@@ -63,7 +67,7 @@ def made(tmp_path_factory):
     }  # fmt: skip
     gate.record_linked(Draft("release.delivered", body))
     gate.record_linked(trained(MODEL, "tern-1", [{"release": built.release, "version": 0}]))
-    gate.record_linked(trained(TUNED, HOSTILE, [{"model": MODEL, "how": "fine-tune"}]))
+    gate.record_linked(trained(TUNED, PRINTABLE, [{"model": MODEL, "how": "fine-tune"}]))
     gate.publish_log()
     gate.close()
     return folder, built
@@ -196,9 +200,9 @@ def test_hostile_words_are_shown_and_do_nothing():
 def test_a_model_may_be_called_anything(gate):
     """A hostile name of a model stands in its report and opens nothing."""
     form = gate.training_summary(TUNED)
-    assert plain(HOSTILE) in form.page()
-    assert "\n# owned" not in form.page()
-    assert form.record()["about"][0] == f"For the model {HOSTILE}, digest {TUNED}."
+    assert plain(PRINTABLE) in form.page()
+    assert "<script>" not in form.page()
+    assert form.record()["about"][0] == f"For the model {PRINTABLE}, digest {TUNED}."
 
 
 # ── the model's reports ─────────────────────────────────────────────────────────────────────
@@ -402,6 +406,33 @@ def test_a_region_is_a_place(gate, code):
         gate.regulator_export(code, *YEAR)
     with pytest.raises(UsageError, match="is no period"):
         gate.regulator_export("US", YEAR[1], YEAR[0])
+
+
+def test_what_is_owed_stands_in_it_with_its_state(made, tmp_path):
+    """After a withdrawal list, duties and new version are told; what was made is as it was."""
+    folder = Path(shutil.copytree(made[0], tmp_path / "w"))
+    release = made[1].release
+    withdraw(folder, "ann")
+    at(folder, NOW, lambda gate: gate.publish_drops())
+    at(folder, NOW, lambda gate: gate.supersede(release))
+    record = at(folder, NOW, lambda gate: gate.regulator_export("US", *YEAR))
+    states = {(o["duty"], o["owner"]): o["state"] for o in record["obligations"]}
+    assert states["drop", "platform"] == states["supersede", "platform"] == "met"
+    assert states["apply", RECIPIENT] == states["forget", RECIPIENT] == "open"
+    late = at(folder, NOW + 10**13, lambda gate: gate.regulator_export("US", *YEAR))
+    assert "overdue" in {o["state"] for o in late["obligations"]}
+    first, second = record["releases"]
+    assert (first["version"], second["version"]) == (0, 1)
+    assert second["people"] < first["people"]
+    assert second["counts"]["released"] < first["counts"]["released"]
+    form = at(folder, NOW, lambda gate: gate.training_summary(MODEL))
+    (behind,) = cells(form, "3.3", "Drop lists published since it learned")
+    assert (behind["version learned from"], behind["newest drop list"]) == (0, 1)
+    (size,) = cells(form, "1.3", "Size in another unit, of user data alone")
+    assert size["rows"] == made[1].record["counts"]["released"]
+    at(folder, NOW, lambda gate: gate.sidecars(release))
+    attested = check_statement(folder / "releases" / release, folder / "log.policy")
+    assert attested.version == 1
 
 
 # ── OpenLineage of more than a build ────────────────────────────────────────────────────────

@@ -197,6 +197,12 @@ def check(found: Statement, content: bytes) -> None:
     VerificationError, which names the first thing that differs.
     """
     record = manifest.parse(content)
+    version = record.get("supersedes", {}).get("version", 0)
+    if found.predicate["version"] != version:
+        raise VerificationError(
+            f"the statement is of version {found.predicate['version']} of a release, and this is "
+            f"version {version}: remove it, or get a new one (letterlock report sidecars)"
+        )
     expected = {each["path"]: each["sha256"] for each in record["files"]}
     expected[manifest.NAME] = sha256(content)
     for name in sorted(expected.keys() | found.subjects.keys()):
