@@ -14,7 +14,10 @@ TORCH  := 2.13.0
 GO     := GO111MODULE=off GOPATH=/usr/share/gocode go
 PARTS  := verifiers/js/node_modules/.ready
 
-# 100 % branch coverage is asked of layers 0-3.
+# 100 % branch coverage is asked of layers 0-3, by their own fast tests: measuring it makes a test
+# three times as slow, so the others run without.
+FENCED := tests/policy tests/record tests/test_approval.py tests/test_contracts.py \
+	tests/test_domain.py tests/test_ledger.py tests/test_notices.py
 FENCE  := src/letterlock/errors.py,src/letterlock/domain.py,src/letterlock/policy/*,src/letterlock/approval.py,src/letterlock/ledger*,src/letterlock/record/*
 
 MAKEFLAGS += --no-print-directory
@@ -35,9 +38,11 @@ check: lint ## Lint, types, layers and the fast tests; before every commit
 	@$(BIN)/pytest -q -n $(JOBS) -m "not slow"
 
 test: lint ## The same with the slow tests and the coverage fence; what CI runs
-	@echo "tests (fast, with their coverage)"
-	@$(BIN)/pytest -q -n $(JOBS) -m "not slow" --cov --cov-report=
+	@echo "tests (fast, of layers 0-3, with their coverage)"
+	@$(BIN)/pytest -q -n $(JOBS) -m "not slow" --cov --cov-report= $(FENCED)
 	@$(MAKE) fence
+	@echo "tests (fast, all others)"
+	@$(BIN)/pytest -q -n $(JOBS) -m "not slow" $(addprefix --ignore=,$(FENCED))
 	@echo "tests (slow)"
 	@$(BIN)/pytest -q -n $(JOBS) -m slow
 
@@ -49,7 +54,7 @@ lint: $(READY) ## Lint, format, types, layers
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports > .venv/layers.txt 2>&1 || { cat .venv/layers.txt; exit 1; }
 
-fence: $(READY) ## Fail unless the fast tests, run by make test, covered every branch of layers 0-3
+fence: $(READY) ## Fail unless their fast tests, run by make test, covered every branch of layers 0-3
 	@echo "coverage of layers 0-3"
 	@$(BIN)/coverage report --include='$(FENCE)' --fail-under=100
 
