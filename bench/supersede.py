@@ -8,7 +8,7 @@ lie in one shard, so that people can be chosen who touch so many shards and no m
 
 make    write the release (not measured)
 scan    say what is left after nobody is dropped: the party columns alone, of all shards
-people  drop so many people, drawn from all
+people  drop so many people, drawn from those whose rows lie in any shard
 shards  drop one person in each of so many shards
 
 One process and one thread each. `cpu_per_gb`: CPU-seconds per GB (10^9 bytes of files) rewritten,
@@ -129,11 +129,9 @@ def drop(folder: Path, out: Path, people: int, shards: int, members: int) -> dic
     rng = np.random.default_rng(people + shards)
     table = read_names(folder / manifest.OUTGOING / manifest.MEMBERS)
     names = [table.names[n : n + 32] for n in range(0, len(table.names), 32)]
-    chosen = rng.permutation(members)[:people]
-    if shards:
-        order = _order(members)
-        local = members // LOCAL // _shards(folder)
-        chosen = order[np.arange(shards) * local]
+    order, local = _order(members), members // LOCAL // _shards(folder)
+    far = order[local * _shards(folder) :]
+    chosen = order[np.arange(shards) * local] if shards else rng.permutation(far)[:people]
     dropped = {names[n] for n in chosen.tolist()}
     out.mkdir()
     found: dict[str, Any] = {}
