@@ -42,7 +42,7 @@ from letterlock.lineage.graph import Release
 from letterlock.record import memberset, merkle
 from letterlock.record.memberset import NAME_SIZE
 from letterlock.release import manifest
-from letterlock.release.affected import Affected, affected, released_in
+from letterlock.release.affected import Affected, Released, affected, released_in
 from letterlock.release.build import Progress
 from letterlock.release.plan import make_plan
 from letterlock.release.supersede import keep_private, left_after, read_names, rewrite
@@ -119,7 +119,6 @@ class Drops(Items, Obligations, PublicLog):
         ]
         if not asked:
             return found, failed
-        self._finish(asked)
         with self._dropping():
             for name in asked:
                 try:
@@ -134,6 +133,7 @@ class Drops(Items, Obligations, PublicLog):
 
     def _swept(self, name: str, progress: Progress) -> Swept | None:
         """Sweep one release, as often as somebody records meanwhile."""
+        self._finish(name)
         while True:
             try:
                 return self._sweep_one(self._release(name), progress)
@@ -143,7 +143,8 @@ class Drops(Items, Obligations, PublicLog):
     def _sweep_one(self, release: Release, progress: Progress) -> Swept | None:
         head = self.store.head()
         now = max(self.now(), head.time)
-        judge = partial(self.denied_in, release, progress=progress)
+        went = released_in(self._place(release), item_keys)
+        judge = partial(self.denied_in, release, went=went, progress=progress)
         found = judge(head.index, now)
         if not len(found.subjects):
             return None
@@ -188,9 +189,15 @@ class Drops(Items, Obligations, PublicLog):
         return Swept(release.id, number, counts, since, left.rows, left.members)
 
     def denied_in(
-        self, release: Release, upto: int, as_of: Time, *, progress: Progress = silent
+        self,
+        release: Release,
+        upto: int,
+        as_of: Time,
+        *,
+        went: Released,
+        progress: Progress = silent,
     ) -> Affected:
-        """Find who in a release, as it was sealed first, is denied as of then."""
+        """Find who in the rows that went with a release is denied as of then."""
         rules = fold_rules(self.store.events(upto=upto), as_of)
         sources = self._sources_of(release)
         kinds = [kind for source in sources for kind in source.kinds]
@@ -199,7 +206,6 @@ class Drops(Items, Obligations, PublicLog):
             self.store, rules, release.purpose, recipient, kinds, upto=upto,
             progress=lambda done, total: progress("folding", done, total),
         )  # fmt: skip
-        went = released_in(self._place(release), item_keys)
         return affected(plan, sources, went, len(self.store.subject_ids()))
 
     def _sources_of(self, release: Release) -> list[Indexed]:
@@ -252,10 +258,12 @@ class Drops(Items, Obligations, PublicLog):
         Only a release of which this is 0 may be handed over. Raises what says why it cannot be
         told.
         """
-        self._finish([release])
+        self._finish(release)
         of, head = self._release(release), self.store.head()
-        found = self.denied_in(of, head.index, max(self.now(), head.time))
-        table = read_names(self._place(of) / manifest.OUTGOING / manifest.MEMBERS)
+        place = self._place(of)
+        went = released_in(place, item_keys)
+        found = self.denied_in(of, head.index, max(self.now(), head.time), went=went)
+        table = read_names(place / manifest.OUTGOING / manifest.MEMBERS)
         return int(table.rows_of(self._named_in(of, found).keys()).sum())
 
     # ── since when ──────────────────────────────────────────────────────────────────────────
@@ -446,10 +454,10 @@ class Drops(Items, Obligations, PublicLog):
                     self._recover(left)
             yield
 
-    def _finish(self, releases: Sequence[str]) -> None:
-        """Finish what was interrupted while one of these was superseded. Raises WorkspaceError."""
-        places = [self.folder / "releases" / each for each in releases]
-        if any(self._work(place.name).exists() or not place.exists() for place in places):
+    def _finish(self, release: str) -> None:
+        """Put a release's newest version in its place, if that was interrupted: WorkspaceError."""
+        found = self._release(release)
+        if _digest(self.folder / "releases" / release) != found.current.manifest:
             with self._one_build():
                 pass
 
