@@ -107,8 +107,10 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def test_what_is_applied_is_what_the_platform_superseded(pair):
     """The same bytes at both; the inventory closes the duty, and no other duty is left."""
     pair.drop("ann")
+    (pair.copy / "sidecars").mkdir()
     done = pair.apply()
     assert (done.before, done.version) == (0, 1)
+    assert not (pair.copy / "sidecars").exists()  # they describe the version before
     with pair.gate() as gate:
         assert {duty.duty for duty in gate.lineage().open()} == {"supersede", "apply"}
         gate.supersede(pair.release)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from letterlock.errors import GateClosed, LetterlockError, ReleaseError, UsageError
 from letterlock.errors import VerificationError as Mismatch
-from letterlock.handover import feed, fetch
+from letterlock.handover import feed, fetch, package
 from letterlock.handover.fetch import Current
 from letterlock.inbox.folder import DESTROYED, FEED, POLICY, Inbox, read
 from letterlock.record import note as notes
@@ -115,8 +115,13 @@ def _check_left(left: Left, published: Mapping[str, Any]) -> None:
 
 
 def swap(folder: Path) -> None:
-    """Put the new version in its place; whoever has the old one's files open keeps them."""
+    """Put the new version in its place; whoever has the old one's files open keeps them.
+
+    The sidecars go first: they describe the version that goes.
+    """
     place, new, old = folder / manifest.OUTGOING, folder / NEW, folder / OLD
+    if (folder / package.SIDECARS).exists():
+        shutil.rmtree(folder / package.SIDECARS)
     place.rename(old)
     (new / manifest.OUTGOING).rename(place)
     files.sync(folder)
