@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ import companies
 from commands import said, signed, told
 from companies import Companies
 from letterlock.domain import DAY, text_of
+from letterlock.errors import InputError
 from letterlock.gate import Gate
+from letterlock.ledger import Draft
 from letterlock.lineage.certificate import Certificate, Place
 from letterlock.lineage.digest import digest_of
 from workspaces import NO, NOW, PURPOSE, RECIPIENT, YES, withdraw
@@ -292,3 +295,19 @@ def test_places_that_cannot_be_read_certify_nothing(both, tmp_path):
     gate = Gate(both.platform, now=NOW + DAY)
     assert not gate.lineage().certified
     gate.close()
+
+
+def test_the_graph_that_is_kept_is_the_graph_of_the_ledger(both):
+    """After one's own events, somebody else's, and an event that is refused halfway."""
+    one, other = (Gate(both.platform, now=NOW + DAY) for _ in range(2))
+    with closing(one), closing(other):
+        recalled = Draft("release.recalled", {"release": both.release, "order": "a mistake"})
+        with pytest.raises(InputError, match="recalled already"):
+            one.record_linked(recalled, recalled)
+        assert one.lineage() == other.lineage()
+        assert one.lineage().releases[both.release].recalled is None
+        assert not one.obligations()
+        other.record_linked(recalled)
+        assert one.lineage() == other.lineage() == one.lineage(upto=one.store.head().index)
+        assert one.lineage().releases[both.release].recalled is not None
+        assert one.lineage(upto=one.store.head().index - 1).releases[both.release].recalled is None

@@ -54,18 +54,42 @@ def test_a_list_reaches_every_copy_and_every_model() -> None:
     assert len({d.body["grant"] for d in drafts}) == 3
 
 
-def test_a_package_that_was_lost_owes_nothing_once_it_was_delivered_anew() -> None:
-    """A grant that nobody acknowledged is passed over for the newer one, and only for that."""
+def test_a_package_that_was_lost_is_spoken_for_by_the_next_one() -> None:
+    """A grant that nobody acknowledged is met by what its recipient countersigned since.
+
+    As soon as it is acknowledged itself, it speaks for itself, and is owed again.
+    """
     history = History()
     history.keyed()
     release = history.sealed(1)
     lost = history.delivered(release)
-    assert [d.grant for d in duties.held(history.lineage().releases[release])] == [lost]
     anew = history.delivered(release)
-    assert [d.grant for d in duties.held(history.lineage().releases[release])] == [anew]
+    history.acknowledged(anew, 0)
+    history.dropped(release)
+    assert {d.grant for d in history.lineage().open() if d.duty == "apply"} == {lost, anew}
+    history.acknowledged(anew, 1)
+    history.settle()
+    assert not [d for d in history.lineage().open() if d.duty == "apply"]
     history.acknowledged(lost, 0)
-    held = [d.grant for d in duties.held(history.lineage().releases[release])]
-    assert held == [lost, anew]
+    (again,) = duties.missing(history.lineage(), ())
+    assert (again.body["duty"], again.body["grant"]) == ("apply", lost)
+
+
+def test_a_refused_package_is_spoken_for_by_the_copy_that_is_there() -> None:
+    """Delivered a second time by mistake: the first copy's inventory ends both duties."""
+    history = History()
+    history.keyed()
+    release = history.sealed(1)
+    there = history.delivered(release)
+    history.acknowledged(there, 0)
+    history.delivered(release)
+    history.dropped(release)
+    history.acknowledged(there, 1)
+    history.settle()
+    assert not [d for d in history.lineage().open() if d.duty == "apply"]
+    history.acknowledged(there, 1, destroyed=True)
+    assert list(duties.held(history.lineage().releases[release])) == []
+    assert duties.missing(history.lineage(), ()) == []
 
 
 def test_a_model_told_late_is_owed_since_the_list() -> None:

@@ -82,12 +82,23 @@ def _shows(events: Sequence[Event], obligation: int, event: Event) -> bool:
     if duty["duty"] == "erase":
         certified = event.kind == "erasure.certified"
         return certified and body["obligation"] == obligation and body["complete"]
-    if event.kind != "release.acknowledged" or body["grant"] != duty["grant"]:
+    if event.kind != "release.acknowledged" or not _speaks(events, event, duty["grant"]):
         return False
     if '"destroyed":true' in body["note"]:
         return True
     shown = any(f'"version":{n}}}' in body["note"] for n in range(duty["version"], 99))
     return duty["duty"] == "apply" and shown
+
+
+def _speaks(events: Sequence[Event], event: Event, grant: str) -> bool:
+    """Say whether an inventory is of a copy, or speaks for it as it was never acknowledged."""
+    inventories = _of(events, "release.acknowledged")
+    if any(body["grant"] == grant for _, body in inventories):
+        return bool((event.body or {})["grant"] == grant)
+    ((delivered, sent),) = [x for x in _of(events, "release.delivered") if x[1]["grant"] == grant]
+    body = event.body or {}
+    same = (body["release"], body["recipient"]) == (sent["release"], sent["recipient"])
+    return same and event.index > delivered.index
 
 
 def open_duties(events: Sequence[Event]) -> set[int]:

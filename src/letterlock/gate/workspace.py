@@ -372,7 +372,7 @@ class Workspace:
     def lineage(self, upto: int | None = None) -> Lineage:
         """Return where everything went that left the gate, as of event `upto` (default: the last).
 
-        What is returned of the last is kept and folded onward: it is to be read, not to be changed.
+        What is returned of the last is kept and folded onward: read it, and ask anew after recording.
         Raises LedgerError.
         """
         if upto is not None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from letterlock.domain import PolicyVersion, Reason, Time
 from letterlock.ledger import Draft
-from letterlock.lineage.graph import Delivery, Duty, Lineage, Model, Release
+from letterlock.lineage.graph import Acknowledged, Delivery, Duty, Lineage, Model, Release
 
 MINUTE: Final[Time] = 60_000_000
 DAY: Final[Time] = 24 * 60 * MINUTE
@@ -100,20 +100,22 @@ def missing(lineage: Lineage, policies: Iterable[PolicyVersion]) -> list[Draft]:
     """
     policies = list(policies)
     known = {_about(duty.body()) for duty in lineage.duties.values()}
-    found = [
-        draft
-        for model in lineage.models.values()
-        if not model.gone
-        for draft in for_model(lineage, model.digest, policies)
-    ]
+    still = {_about(duty.body()) for duty in lineage.open()}
+    found = []
+    for model in lineage.models.values():
+        late = [] if model.gone else for_model(lineage, model.digest, policies)
+        found += [draft for draft in late if _about(draft.body) not in known]
     for cause in _causes(lineage):
         for copy in held(lineage.releases[cause.release]):
-            if cause.duty == "drop" and copy.version >= cause.version:
+            if cause.duty == "drop" and cause.version <= max(copy.version, copy.at or 0):
                 continue
             duty = "apply" if cause.duty == "drop" else "destroy"
             said = {"grant": copy.grant, "owner": copy.recipient}
-            found.append(_draft(duty, cause.since, RECIPIENT_WITHIN, **_kept_of(cause), **said))
-    return [draft for draft in found if _about(draft.body) not in known]
+            draft = _draft(duty, cause.since, RECIPIENT_WITHIN, **_kept_of(cause), **said)
+            # One that another copy's inventory spoke for, until its own said otherwise.
+            if _about(draft.body) not in (still if copy.acknowledged else known):
+                found.append(draft)
+    return found
 
 
 def _causes(lineage: Lineage) -> list[Duty]:
@@ -175,17 +177,26 @@ def model_days(policies: Iterable[PolicyVersion]) -> Time:
 
 
 def held(release: Release) -> Iterator[Delivery]:
-    """Yield the deliveries of a release that its recipient may still hold.
-
-    Passed over: those whose destruction is countersigned, and those that were never acknowledged
-    and were delivered anew since (a package that was lost on its way).
-    """
-    newest = {delivery.recipient: delivery.grant for delivery in release.deliveries}
+    """Yield the deliveries of a release that its recipient may still hold."""
     for delivery in release.deliveries:
-        if delivery.destroyed:
-            continue
-        if delivery.acknowledged or newest[delivery.recipient] == delivery.grant:
+        if not any(each.destroyed for each in spoken(release, delivery)):
             yield delivery
+
+
+def spoken(release: Release, delivery: Delivery) -> list[Acknowledged]:
+    """Return the inventories that speak for a copy, in recorded order: its own, if it has any.
+
+    For one that was never acknowledged, a package that was lost or refused, those of the same
+    recipient's other copies of the release since: what it holds is what it then countersigned.
+    """
+    others = (
+        each
+        for other in release.deliveries
+        if other.recipient == delivery.recipient
+        for each in other.acknowledged
+        if each.index > delivery.index
+    )
+    return delivery.acknowledged or sorted(others, key=lambda each: each.index)
 
 
 def _kept(lineage: Lineage, release: str) -> Iterator[Model]:
@@ -224,12 +235,12 @@ def evidence(lineage: Lineage, duty: Duty) -> Iterator[int]:
     elif duty.duty == "supersede":
         yield from (v.index for v in release.versions if v.number >= duty.version)
     elif duty.duty in {"apply", "destroy"}:
-        yield from _countersigned(lineage, duty)
+        yield from _countersigned(release, lineage.deliveries[duty.grant], duty)
 
 
-def _countersigned(lineage: Lineage, duty: Duty) -> Iterator[int]:
+def _countersigned(release: Release, delivery: Delivery, duty: Duty) -> Iterator[int]:
     """Yield the recipient's inventories that show it: nothing is left, or nothing of the list."""
-    for each in lineage.deliveries[duty.grant].acknowledged:
+    for each in spoken(release, delivery):
         if each.destroyed or (duty.duty == "apply" and each.version >= duty.version):
             yield each.index
 
