@@ -413,6 +413,8 @@ def test_an_inventory_says_what_is_there_and_is_recorded_once(signed: tuple[Comp
     acknowledge(both, data)
     acknowledge(both, data)
     assert sizes(both) == (1, 1)
+    with pytest.raises(GateClosed, match="holds a copy"):
+        deliver(both)
 
 
 def test_an_edited_copy_is_not_countersigned(signed: tuple[Companies, bytes]):
@@ -480,10 +482,16 @@ def test_an_older_inventory_does_not_undo_a_newer_one(signed: tuple[Companies, b
         acknowledge(both, data)
     with pytest.raises(VerificationError, match="used already"):
         receive(both)
+    old = [path.read_bytes() for path in files(both)]
     for path in files(both):
         path.unlink()
     deliver(both)
-    with pytest.raises(VerificationError, match="is destroyed: that is final"):
+    receive(both)  # anew, under a grant of its own
+    assert [path.name for path in (both.inbox / "past").iterdir()] == [inventory.parse(gone).grant]
+    acknowledge(both, Inbox(both.inbox, now=w.NOW).inventory(both.release))
+    for path, data in zip(files(both), old, strict=True):
+        path.write_bytes(data)
+    with pytest.raises(VerificationError, match="used already"):
         receive(both)
 
 

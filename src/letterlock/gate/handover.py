@@ -207,6 +207,12 @@ class Handovers(Releases, Proofs, Models):
         self.check_open(found.purpose, found.recipient)
         if found.recalled is not None:
             raise GateClosed(f"release {found.id} was recalled: nothing of it goes any more")
+        live = [each for each in found.deliveries if each.acknowledged and not each.destroyed]
+        if live:
+            raise GateClosed(
+                f"{found.recipient} holds a copy of release {found.id} under grant "
+                f"{live[-1].grant}: `letterlock apply-drops` brings it up to date there"
+            )
         approved = self._approved(found)
         if approved is None and self._is_outside(found):
             raise GateClosed(

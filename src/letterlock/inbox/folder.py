@@ -6,6 +6,7 @@
     received/<release>/     outgoing/ (as at the platform), grant.json, evidence.json, terms,
                             log.policy, feed/, reads.jsonl, models.jsonl; `destroyed` once it is
     received/.<grant>/      a release that is being received: never taken for one
+    past/<grant>/           what is left of a destroyed copy whose release was received anew
 
 A release is received in one rename, once everything of it was checked and is on disk.
 """
@@ -55,6 +56,7 @@ from letterlock.store.keys import AGE, ED25519, Ask, KeyFolder, new, passphrase_
 CONFIG: Final = "inbox.toml"
 CARD: Final = "card.json"
 RECEIVED: Final = "received"
+PAST: Final = "past"
 GRANT: Final = "grant.json"
 POLICY: Final = "log.policy"
 DESTROYED: Final = "destroyed"
@@ -190,6 +192,8 @@ class Inbox:
                 files.write(work / POLICY, policy)
                 _sync(work)
                 place = self.folder / RECEIVED / granted.release
+                if place.exists():  # a destroyed copy, of which only the grant is left
+                    self._set_aside(place, self.grant_of(granted.release).grant)
                 work.rename(place)
                 files.sync(place.parent)
             except OSError as error:
@@ -197,6 +201,13 @@ class Inbox:
             finally:
                 shutil.rmtree(work, ignore_errors=True)
         return Received(place, granted, verified)
+
+    def _set_aside(self, place: Path, grant: str) -> None:
+        """Keep what says that a grant was used, and what became of it. Raises OSError."""
+        past = self.folder / PAST
+        past.mkdir(mode=0o700, exist_ok=True)
+        place.rename(past / grant)
+        files.sync(past)
 
     def _identity(self) -> str:
         return age.identity_of(self.keys.secret(AGE, self.card().encryption))
@@ -209,16 +220,13 @@ class Inbox:
                 f"grant {granted.grant} is for {granted.recipient} and its key {granted.key}: "
                 f"this is the inbox of {self.recipient}, whose key is {ours}"
             )
+        if (self.folder / PAST / granted.grant).exists():
+            raise VerificationError(f"grant {granted.grant} was used already: it is for once")
         for release in self.releases():
             held = self.grant_of(release)
             if held.grant == granted.grant:
                 raise VerificationError(f"grant {granted.grant} was used already: it is for once")
-            if release == granted.release and (self.path(release) / DESTROYED).exists():
-                raise VerificationError(
-                    f"release {release} was here by grant {held.grant} and is destroyed: that is "
-                    "final; it takes another release, or another inbox"
-                )
-            if release == granted.release:
+            if release == granted.release and not (self.path(release) / DESTROYED).exists():
                 raise VerificationError(
                     f"release {release} is here already, by grant {held.grant}: `letterlock "
                     "apply-drops` brings the copy up to date"
