@@ -49,7 +49,7 @@ LATER = NOW + DAY
 def delivered(gate: Gate, release: str) -> str:
     """Record a hand-over of a release's newest version; returns its grant."""
     found = gate.lineage().releases[release]
-    grant = f"{len(found.deliveries):032x}"
+    grant = f"{len(gate.lineage().deliveries):032x}"
     gate.record_linked(
         Draft("release.delivered", {
             "release": release, "recipient": found.recipient, "purpose": found.purpose,
@@ -250,6 +250,21 @@ def test_an_index_that_is_gone_stops_the_head(gate):
     assert head.read_bytes() == before
     with pytest.raises(ReleaseError):
         gate.stale(only(gate).id)
+
+
+def test_one_release_that_cannot_be_judged_does_not_stop_the_others(gate, tmp_path):
+    """The others are listed and get their heads; then the error is told."""
+    first = only(gate).id
+    gate.add_table("more", write(tmp_path / "more.parquet", messages(30)), columns())
+    second = gate.build(PURPOSE, RECIPIENT, names=["more"]).release
+    delivered(gate, second)
+    shutil.rmtree(gate.folder / "index" / "mail")
+    no(gate, "ann")
+    with pytest.raises(ReleaseError, match=first):
+        gate.publish_drops()
+    releases = gate.lineage().releases
+    assert (releases[first].dropped_to, releases[second].dropped_to) == (0, 1)
+    assert (gate.folder / "log" / "drops" / second / "head").exists()
 
 
 def test_a_table_that_was_replaced_is_judged_by_its_kept_index(gate, tmp_path):
