@@ -94,7 +94,7 @@ class Head:
 
 
 class EventStore(Protocol):
-    """Where events are kept. Implementations: store/sqlite.py."""
+    """Where events are kept. Implementations: store/sqlite.py, store/postgres.py."""
 
     def head(self) -> Head:
         """Return the last recorded event's place."""

@@ -99,11 +99,8 @@ class Erasure(Tracing):
         said = f"content and salt of every event ({events}): a commitment alone shows nothing"
         yield Place("ledger", "erased", said)
         if not settled:
-            said = (
-                "another process was reading the ledger, so ledger.db-wal may hold what was "
-                "erased: erase again when it has ended"
-            )
-            yield Place("write-ahead log", "left", said)
+            where, said = self.store.remains
+            yield Place(where, "left", said)
         yield Place("tokens", "erased", "what was kept of her pseudonyms' derivation")
         for kept in self.kept():
             if kept.introduced.use == VRF:
