@@ -57,15 +57,15 @@ def _group(name: str) -> str:
 class Server:
     """A running server."""
 
-    def __init__(self, folder: Path) -> None:
-        """Make a cluster in `folder` and start it."""
+    def __init__(self, folder: Path, *settings: str) -> None:
+        """Make a cluster in `folder` and start it with settings, each NAME=VALUE."""
         self.folder, self.data = folder, folder / "data"
         self._user, self._as = unprivileged()
         if self._user:
             shutil.chown(folder, self._user, int(_group(self._user)))
         made = ["--auth=trust", f"--username={USER}", "--encoding=UTF8", "--no-locale"]
         self._run([str(tool("initdb")), "-D", str(self.data), *made])
-        self._count = 0
+        self._count, self._settings = 0, ("listen_addresses=", *settings)
         self.start()
 
     def _run(self, command: Sequence[str]) -> None:
@@ -74,7 +74,7 @@ class Server:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         command = [str(tool("postgres")), "-D", str(self.data), "-k", str(self.folder)]
-        command += ["-c", "listen_addresses="]
+        command += [part for setting in self._settings for part in ("-c", setting)]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*self._as, *command], stdout=log, stderr=log, cwd=self.folder
@@ -110,13 +110,13 @@ class Server:
 
 
 @contextmanager
-def served() -> Iterator[Server]:
-    """Run a server in a folder of its own."""
+def served(*settings: str) -> Iterator[Server]:
+    """Run a server in a folder of its own, with settings if any, each NAME=VALUE."""
     # Short, for a socket's path may have 107 bytes.
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
-        server = Server(Path(folder))
+        server = Server(Path(folder), *settings)
         try:
             yield server
         finally:
-            server.stop()
+            server.stop(signal.SIGQUIT)  # nothing is kept

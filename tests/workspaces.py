@@ -258,9 +258,9 @@ def introduce(gate: Gate) -> None:
         gate.introduce(setting)
 
 
-def people(folder: Path, *, policy: bytes = POLICY) -> Gate:
+def people(folder: Path, *, policy: bytes = POLICY, ledger: str | None = None) -> Gate:
     """Make a simulated workspace with its policy, members and choices, and no source yet."""
-    Gate.create(folder, simulated=True, now=PUBLISHED).close()
+    Gate.create(folder, simulated=True, now=PUBLISHED, ledger=ledger).close()
     at(folder, PUBLISHED, lambda gate: publish(gate, policy))
     at(folder, JOINED, lambda gate: gate.register_subjects(rows_of(members())))
     at(folder, JOINED, introduce)

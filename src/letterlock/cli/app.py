@@ -119,6 +119,10 @@ def init(
     origin: Annotated[
         str | None, typer.Option(help="The public log's name for ever: its address, no https://.")
     ] = None,
+    ledger: Annotated[
+        str | None,
+        typer.Option(help="Keep the ledger in PostgreSQL: postgresql://USER@HOST/DATABASE."),
+    ] = None,
     operator: Annotated[
         list[str] | None,
         typer.Option(help="Register an operator, ID=KEYFILE, who signs the policy too; twice."),
@@ -136,7 +140,12 @@ def init(
     """Make a workspace; with the options, fill it in the same go."""
     clock = moment(now)
     gate = Gate.create(
-        workspace, simulated=simulated, now=clock, origin=origin, passphrase=new_passphrase
+        workspace,
+        simulated=simulated,
+        now=clock,
+        origin=origin,
+        ledger=ledger,
+        passphrase=new_passphrase,
     )
     show.OUT.print(f"made the workspace {workspace.resolve()}", markup=False)
     if not simulated and origin is None:

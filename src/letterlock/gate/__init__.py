@@ -1,7 +1,8 @@
 """The gate: opens a workspace, joins what lies below, and records. Every way in calls it.
 
-A workspace is a folder: letterlock.toml, ledger.db, index/ (who is in which row of which table),
-releases/ (each with `outgoing` and `private`), keys/ (secret), log.policy and log/ (public).
+A workspace is a folder: letterlock.toml, ledger.db (unless it is in PostgreSQL), index/ (who is in
+which row of which table), releases/ (each with `outgoing` and `private`), keys/ (secret),
+log.policy and log/ (public).
 Logic lives in the modules it calls.
 """
 

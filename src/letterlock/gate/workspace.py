@@ -40,6 +40,7 @@ from letterlock.store.keys import (
     public_of,
     write_secret,
 )
+from letterlock.store.sql import SqlStore
 from letterlock.store.sqlite import SqliteStore
 from letterlock.store.tiles import LogFolders
 from letterlock.store.tokens import SUFFIX, Tokens
@@ -49,7 +50,9 @@ _CONFIG: Final = "letterlock.toml"
 _WRITING: Final = "ledger.lock"
 POLICY: Final = "log.policy"
 _FORMAT: Final = 2
-_RESTORE: Final = "Restore the newest backup of ledger.db (docs/keys.md, Backup and restore)"
+_SETTINGS: Final = frozenset({"format", "simulated", "origin", "signer", "ledger"})
+_LEDGER: Final = "ledger.db"
+_RESTORE: Final = "Restore the newest backup of the ledger (docs/keys.md, Backup and restore)"
 # The name of the log stands in signed notes and policy files: no space, no plus (signed-note).
 _ORIGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:/-]{0,254}")
 
@@ -105,7 +108,7 @@ class Workspace:
         self.log_files = LogFolders(folder / "log", folder / "sequencer")
         # Before the ledger's head is read: both may move on in between.
         logged = [self.published(), self._checkpoint(self.log_files.committed())]
-        self.store = SqliteStore(folder / "ledger.db")
+        self.store = _store(folder, config.get("ledger"))
         self._now = now
         self._keys_known: tuple[int, list[Introduced]] = (-1, [])  # as of which event
         self._lineage_known = (-1, Lineage())  # as of which event
@@ -118,18 +121,20 @@ class Workspace:
             raise
 
     @classmethod
-    def create(
+    def create(  # noqa: PLR0913 - what it is made with, each with a default
         cls,
         folder: Path,
         *,
         simulated: bool = False,
         now: Time | None = None,
         origin: str | None = None,
+        ledger: str | None = None,
         passphrase: Ask | None = None,
     ) -> Self:
         """Make a workspace in `folder`: its keys, and a ledger that begins with introducing them.
 
         `origin` names its public log for ever (default: a name that says it is not published).
+        `ledger` is the address of a PostgreSQL database (default: ledger.db, in the folder).
         `passphrase` seals the keys of a real one (default: the environment's).
         Raises WorkspaceError if one is there already, UsageError for what cannot be asked.
         """
@@ -148,6 +153,8 @@ class Workspace:
                 origin = f"unpublished.invalid/{hashlib.sha256(public).hexdigest()[:12]}"
             keys = _key_folder(folder, origin, passphrase, simulated=simulated)
             keys.unlock()  # nothing is made without a passphrase
+            if ledger is not None:  # looked at before anything is made here
+                _store(folder, ledger, create=True).close()
             made = [Key(ED25519, public_of(ED25519, log, origin), log), new(MLDSA44, origin)]
             vrf = new(VRF, origin)
             _make_folders(folder)
@@ -156,12 +163,13 @@ class Workspace:
                 keys.write(key)
             for policy in (folder / POLICY, folder / "log" / "policy"):
                 files.write(policy, policy_text([key.public for key in made]))
-            with closing(SqliteStore(folder / "ledger.db", create=True)) as store:
+            with closing(_store(folder, ledger, create=True)) as store:
                 first = [introduction("log", [key.public for key in made])]
                 first += [introduction(VRF, [vrf.public])]
                 clock = store.head().time if now is None else now
-                store.append(first, now=clock if simulated else wall_clock())
-            files.write(folder / _CONFIG, config_text(origin, (), simulated=simulated))
+                store.append(first, now=clock if simulated else wall_clock(), expect=-1)
+            config = config_text(origin, (), simulated=simulated, ledger=ledger)
+            files.write(folder / _CONFIG, config)
         except OSError as error:
             raise WorkspaceError(f"no workspace could be made in {folder}: {error}") from error
         opened = cls(folder, now=now, passphrase=passphrase)
@@ -354,7 +362,8 @@ class Workspace:
             raise WorkspaceError(f"nothing can be recorded here: {error}") from error
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            with self.store.alone():  # on other machines, too
+                yield
 
     # ── looking ─────────────────────────────────────────────────────────────────────────────
 
@@ -420,10 +429,13 @@ def policy_text(vkeys: Iterable[str]) -> bytes:
     return "".join([*(f"log {vkey}\n" for vkey in vkeys), "quorum none\n"]).encode()
 
 
-def config_text(origin: str, signer: Sequence[str], *, simulated: bool) -> bytes:
+def config_text(
+    origin: str, signer: Sequence[str], *, simulated: bool, ledger: str | None = None
+) -> bytes:
     """Write letterlock.toml."""
     lines = [f"format = {_FORMAT}", f"simulated = {str(simulated).lower()}"]
     lines += [f"origin = {json.dumps(origin)}"]
+    lines += [f"ledger = {json.dumps(ledger)}"] if ledger is not None else []
     lines += [f"signer = {json.dumps(list(signer))}"] if signer else []
     return "\n".join([*lines, ""]).encode()
 
@@ -432,12 +444,28 @@ def _refuse_what_is_left(folder: Path) -> None:
     """Refuse to make a workspace where one is, or where one was."""
     if (folder / _CONFIG).exists():
         raise WorkspaceError(f"{folder} is a workspace already")
-    for part in ("keys", "ledger.db", POLICY):
+    for part in ("keys", _LEDGER, POLICY):
         if (folder / part).exists():
             raise WorkspaceError(
                 f"{folder / part} is left of a workspace whose {_CONFIG} is gone, or that was "
                 "never finished: restore it from a backup, or choose a new folder"
             )
+
+
+def _store(folder: Path, ledger: str | None, *, create: bool = False) -> SqlStore:
+    """Open (or create) the ledger at a PostgreSQL address, or in the folder. As the stores raise.
+
+    Raises UsageError if what reaches PostgreSQL is not installed.
+    """
+    if ledger is None:
+        return SqliteStore(folder / _LEDGER, create=create)
+    try:
+        from letterlock.store.postgres import PostgresStore  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise UsageError(
+            "a ledger in PostgreSQL needs psycopg: pip install 'letterlock[postgresql]'"
+        ) from error
+    return PostgresStore(ledger, create=create)
 
 
 def _make_folders(folder: Path) -> None:
@@ -481,10 +509,11 @@ def _read_config(folder: Path) -> dict[str, Any]:
         and isinstance(config.get("origin"), str)
         and _ORIGIN.fullmatch(config["origin"])
         and _is_command(config.get("signer", ["none"]))
+        and isinstance(config.get("ledger", ""), str)
     )
     if not well:
         raise WorkspaceError(f"{folder / _CONFIG} is not of a format this program knows")
-    if unknown := ", ".join(sorted(set(config) - {"format", "simulated", "origin", "signer"})):
+    if unknown := ", ".join(sorted(set(config) - _SETTINGS)):
         raise WorkspaceError(f"{folder / _CONFIG}: unknown setting {unknown}")
     return config
 

@@ -62,7 +62,8 @@ class PostgresStore(SqlStore):
     def __init__(self, url: str, *, create: bool = False) -> None:
         """Open (or create) the ledger that a libpq URL names.
 
-        Raises WorkspaceError if that cannot be: no ledger is there, or one to be made is.
+        Raises WorkspaceError if that cannot be: no ledger is there, or where one is to be made, an
+        event is.
         LedgerError if the server cannot be asked, or promises too little.
         """
         check_url(url)
@@ -99,7 +100,7 @@ class PostgresStore(SqlStore):
         connection.exec_driver_sql(_WAIT)
         connection.exec_driver_sql(_LOCK)
         found = migrate.revision(connection)  # as others left it meanwhile
-        if create and found is not None:
+        if create and found is not None and _is_used(connection):
             raise WorkspaceError(
                 f"{self._name} holds a ledger already: open it by the workspace it belongs to, or "
                 "name another database"
@@ -130,6 +131,8 @@ class PostgresStore(SqlStore):
                 self._release(connection)
 
     def _release(self, connection: sa.Connection) -> None:
+        if connection.invalidated:
+            return
         try:
             connection.exec_driver_sql(_RELEASE)
             connection.commit()
@@ -177,7 +180,7 @@ class PostgresStore(SqlStore):
                 yield connection
             return
         connection, held = self._holder
-        if connection.closed or connection.connection.dbapi_connection is not held:
+        if connection.invalidated or connection.connection.dbapi_connection is not held:
             raise LedgerError(
                 f"the connection to {self._name} broke, so others may have recorded meanwhile: "
                 "nothing was recorded, repeat it"
@@ -242,6 +245,10 @@ def _configure(connection: psycopg.Connection[Any], _record: object) -> None:
     for setting in _SESSION:
         connection.execute(setting)
     connection.commit()
+
+
+def _is_used(connection: sa.Connection) -> bool:
+    return bool(connection.exec_driver_sql("SELECT EXISTS (SELECT FROM event)").scalar_one())
 
 
 def _renew_index(connection: sa.Connection) -> None:

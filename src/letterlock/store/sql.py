@@ -429,7 +429,7 @@ def _recorded_time(connection: sa.Connection, head: Head, now: Time) -> Time:
     return max(now, head.time + 1) if opened else now
 
 
-def _event(row: sa.Row[Any]) -> Event:
+def _event(row: sa.Row[Any, Any, Any, Any, Any, Any]) -> Event:
     """Read an event, checked against its own canonical bytes. Raises LedgerError."""
     idx, time, kind, v, content, subject = row
     if content is None:

@@ -86,7 +86,8 @@ class SqliteStore(SqlStore):
             connection.exec_driver_sql("COMMIT")
         except BaseException:
             self._forget_names()
-            if connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
+            # An interrupt within a statement has ended the connection, and the transaction with it.
+            if not connection.invalidated and _is_open(connection):
                 connection.exec_driver_sql("ROLLBACK")
             raise
 
@@ -112,6 +113,10 @@ class SqliteStore(SqlStore):
         with self._connected() as connection:
             (busy, *_) = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
         return not busy
+
+
+def _is_open(connection: sa.Connection) -> bool:
+    return bool(connection.connection.dbapi_connection.in_transaction)  # type: ignore[union-attr]
 
 
 def _renew_index(connection: sa.Connection) -> None:
