@@ -50,7 +50,6 @@ _CONFIG: Final = "letterlock.toml"
 _WRITING: Final = "ledger.lock"
 POLICY: Final = "log.policy"
 _FORMAT: Final = 2
-_SETTINGS: Final = frozenset({"format", "simulated", "origin", "signer", "ledger"})
 _LEDGER: Final = "ledger.db"
 _RESTORE: Final = "Restore the newest backup of the ledger (docs/keys.md, Backup and restore)"
 # The name of the log stands in signed notes and policy files: no space, no plus (signed-note).
@@ -513,7 +512,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
     )
     if not well:
         raise WorkspaceError(f"{folder / _CONFIG} is not of a format this program knows")
-    if unknown := ", ".join(sorted(set(config) - _SETTINGS)):
+    others = set(config) - {"format", "simulated", "origin", "signer", "ledger"}
+    if unknown := ", ".join(sorted(others)):
         raise WorkspaceError(f"{folder / _CONFIG}: unknown setting {unknown}")
     return config
 
