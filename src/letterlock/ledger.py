@@ -105,8 +105,13 @@ class EventStore(Protocol):
         Raises HeadMoved if `expect` is not the head's index, LedgerError if `now` lies before it.
         """
 
-    def events(self, *, upto: int, subjects: Sequence[str] = ()) -> Iterator[Event]:
-        """Yield the events about everyone, and those about `subjects`, up to index `upto`."""
+    def events(
+        self, *, upto: int, subjects: Sequence[str] = (), rules: bool = False
+    ) -> Iterator[Event]:
+        """Yield the events about everyone, and those about `subjects`, up to index `upto`.
+
+        `rules`: of those about everyone, only what a rulebook is folded from.
+        """
 
     def every_event(self, *, upto: int) -> Iterator[Event]:
         """Yield every event up to index `upto`, in recorded order."""
@@ -572,6 +577,9 @@ _OF_EVERYONE: Final[Mapping[str, _Handler]] = {
     "operator.registered": _operator,
     "declaration.made": _declared,
 }
+
+RULES: Final = frozenset(_OF_EVERYONE)
+"""The kinds that a rulebook is folded from."""
 
 # Recorded for later readers; they change no decision.
 _RECORDS: Final = frozenset(

@@ -311,6 +311,24 @@ class StoreChecks:
         assert [e.index for e in store.events(upto=9, subjects=["p0", "nobody"])] == [0, 1, 4]
         assert [e.index for e in store.events(upto=2, subjects=["p0", "p1"])] == [0, 1, 2]
 
+    def test_rules_come_without_what_decides_nothing(self, place: Place, store: SqlStore):
+        """Asked for rules, the ledger leaves out records, but not what is of another time."""
+        drafts = [register(0), hold("h"), Draft("release.opened", {}), register(1), hold("i")]
+        store.append(drafts, now=NOW)
+        store.erase(3, now=NOW + DAY)
+        found = list(store.events(upto=9, subjects=["p0"], rules=True))
+        assert [e.index for e in found] == [0, 1, 4]
+        assert fold_rules(found, END) == fold_rules(everything(store), END)
+        for change in ("v = 2", "kind = 'unheard'"):
+            place.query(f"UPDATE event SET {change} WHERE idx = 2")  # noqa: S608
+            for act in (
+                lambda: list(store.events(upto=9, rules=True)),
+                lambda: store.append([hold("j")], now=NOW + 2 * DAY),
+            ):
+                with pytest.raises(UnknownVersion):
+                    act()
+            place.query("UPDATE event SET v = 1, kind = 'release.opened' WHERE idx = 2")
+
     def test_entries_leave_out_what_is_about_a_person(self, store: SqlStore):
         """A place, its commitment, and the bytes of what is about everyone."""
         store.append([register(0), hold("h"), register(1)], now=NOW)

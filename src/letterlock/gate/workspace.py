@@ -369,7 +369,7 @@ class Workspace:
     def rules(self, as_of: Time | None = None) -> Rulebook:
         """Return what holds for everyone as of `as_of` (default: now)."""
         head = self.store.head()
-        return fold_rules(self.store.events(upto=head.index), self._as_of(as_of))
+        return fold_rules(self.store.events(upto=head.index, rules=True), self._as_of(as_of))
 
     def _as_of(self, as_of: Time | None) -> Time:
         now = max(self.now(), self.store.head().time)
@@ -395,14 +395,15 @@ class Workspace:
     def _about(self, subject: str) -> list[Event]:
         """Return the events about somebody."""
         with suppress(UnicodeEncodeError):  # lone surrogates: nobody's account id
-            found = self.store.events(upto=self.store.head().index, subjects=[subject])
+            upto = self.store.head().index
+            found = self.store.events(upto=upto, subjects=[subject], rules=True)
             return [event for event in found if event.subject == subject]
         return []
 
     def state(self, subjects: Sequence[str], as_of: Time | None = None) -> State:
         """Return the state of a few subjects, folded event by event."""
         head = self.store.head()
-        events = self.store.events(upto=head.index, subjects=subjects)
+        events = self.store.events(upto=head.index, subjects=subjects, rules=True)
         return fold(events, self._as_of(as_of))
 
 

@@ -25,6 +25,7 @@ from letterlock.errors import HeadMoved, InputError, LedgerError
 from letterlock.ledger import (
     KINDS,
     PERSONAL,
+    RULES,
     SALT_SIZE,
     TABLES,
     VERSION,
@@ -83,6 +84,11 @@ event_table: Final = sa.Table(
 # The columns say nothing of an event's version; this index is empty unless one is not known.
 UNKNOWN: Final = f"v <> {VERSION} OR kind NOT IN ({', '.join(map(repr, sorted(KINDS)))})"
 UNKNOWN_INDEX: Final = "event_unknown"
+# Erasures and other records may be many, and nothing is folded from them.
+_RULES: Final = sa.and_(
+    event_table.c.subject.is_(None),
+    sa.or_(event_table.c.kind.in_(sorted(RULES)), sa.text(f"({UNKNOWN})")),
+)
 symbol_table: Final = sa.Table(
     "symbol",
     _meta,
@@ -187,7 +193,7 @@ class SqlStore(ABC):
         for n, (event, content) in enumerate(read):
             number = None if event.subject is None else next(numbers)
             if number is None:
-                fold_rules(self._common(connection, event.index - 1), time, admit=event)
+                fold_rules(self._rules(connection, event.index - 1), time, admit=event)
             for table, values in rows_of(event):
                 said.setdefault(table, []).append((event.index, time, number, *values))
             salt = salts[SALT_SIZE * n : SALT_SIZE * (n + 1)]
@@ -238,12 +244,19 @@ class SqlStore(ABC):
         self._write(connection, decision_tables["erased"], [gone])
         self._insert(connection, [Draft("event.erased", {"index": index})], head.index + 1, time)
 
-    def events(self, *, upto: int, subjects: Sequence[str] = ()) -> Iterator[Event]:
-        """Yield the events about everyone, and those about `subjects`, up to index `upto`."""
+    def events(
+        self, *, upto: int, subjects: Sequence[str] = (), rules: bool = False
+    ) -> Iterator[Event]:
+        """Yield the events about everyone, and those about `subjects`, up to index `upto`.
+
+        `rules`: of those about everyone, only what a rulebook is folded from (and what is not
+        known: reading that refuses).
+        """
         "".join(subjects).encode()  # what no database can hold is nobody's name: UnicodeEncodeError
         with self._connected() as connection:
             asked = sa.select(subject_table.c.num).where(subject_table.c.text.in_(list(subjects)))
-            about = sa.or_(event_table.c.subject.is_(None), event_table.c.subject.in_(asked))
+            everyone = _RULES if rules else event_table.c.subject.is_(None)
+            about = sa.or_(everyone, event_table.c.subject.in_(asked))
             yield from self._events(connection, sa.and_(about, event_table.c.idx <= upto))
 
     def every_event(self, *, upto: int) -> Iterator[Event]:
@@ -282,9 +295,8 @@ class SqlStore(ABC):
                 found = [_entry(*row) for row in connection.execute(query)]
             yield from found
 
-    def _common(self, connection: sa.Connection, upto: int) -> Iterator[Event]:
-        about = event_table.c.subject.is_(None)
-        return self._events(connection, sa.and_(about, event_table.c.idx <= upto))
+    def _rules(self, connection: sa.Connection, upto: int) -> Iterator[Event]:
+        return self._events(connection, sa.and_(_RULES, event_table.c.idx <= upto))
 
     def _events(self, connection: sa.Connection, where: sa.ColumnElement[bool]) -> Iterator[Event]:
         """Yield events in recorded order, each checked against its own canonical bytes."""
