@@ -509,6 +509,7 @@ class StoreChecks:
         for name in names:
             assert len([e for e in events if (e.subject or "").startswith(f"{name}-")]) == 10 * 3
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("store")
     def test_of_writers_that_expect_the_same_one_wins(self, place: Place):
         """Compare-and-set across processes: each batch stands where its writer thought it would."""

@@ -86,6 +86,7 @@ def test_a_ledger_of_before_is_stamped(tmp_path: Path):
     assert path.read_bytes() != before
 
 
+@pytest.mark.slow
 def test_two_who_open_it_at_once_stamp_it_once(tmp_path: Path):
     """Each waits for the other, and neither fails."""
     path = before_revisions(tmp_path / "ledger.sqlite")
@@ -137,7 +138,7 @@ def test_the_tables_are_those_that_the_code_names(tmp_path: Path, server: Server
     """What the revisions make and what the code reads do not differ, on either database."""
     made = (
         SqliteStore(tmp_path / "ledger.sqlite", create=True),
-        PostgresStore(server.database(), create=True),
+        PostgresStore(server.schema(), create=True),
     )
     for store in made:
         with closing(store), raw(store) as connection:
@@ -185,7 +186,7 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], SqlSt
     if request.param == "sqlite":
         make = partial(SqliteStore, tmp_path / "ledger.sqlite")
     else:
-        make = partial(PostgresStore, request.getfixturevalue("server").database())
+        make = partial(PostgresStore, request.getfixturevalue("server").schema())
     with closing(make(create=True)) as store:
         store.append([register(0)], now=NOW)
     return make

@@ -83,10 +83,11 @@ class PostgresPlace(Place):
 
     def check_sound(self) -> None:
         """Let PostgreSQL read every page and index of the ledger."""
-        self.query("CREATE EXTENSION IF NOT EXISTS amcheck")
+        self.query("CREATE EXTENSION IF NOT EXISTS amcheck SCHEMA public")
         found = self.query(
-            "SELECT bt_index_check(c.oid, true) FROM pg_class c JOIN pg_am a ON a.oid = relam "
-            "WHERE relkind = 'i' AND amname = 'btree' AND relnamespace = 'public'::regnamespace"
+            "SELECT public.bt_index_check(c.oid, true) FROM pg_class c JOIN pg_am a "
+            "ON a.oid = relam WHERE relkind = 'i' AND amname = 'btree' "
+            "AND relnamespace = current_schema()::regnamespace"
         )
         assert len(found) > 8
 
@@ -106,7 +107,7 @@ class TestPostgres(StoreChecks):
     @pytest.fixture
     def place(self, server: Server) -> Iterator[Place]:
         """Yield where a ledger is to be."""
-        with closing(PostgresPlace(server.database())) as found:
+        with closing(PostgresPlace(server.schema())) as found:
             yield found
 
 
@@ -117,7 +118,7 @@ def test_what_one_records_the_other_records_alike(
 ):
     """Every event of a world, read from one and replayed into the other, gives the same ledger."""
     world = Maker(seed, people=12).make()
-    file, url = tmp_path / "ledger.sqlite", server.database()
+    file, url = tmp_path / "ledger.sqlite", server.schema()
     with (
         closing(SqliteStore(file, create=True)) as here,
         closing(PostgresStore(url, create=True)) as there,
