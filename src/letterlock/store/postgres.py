@@ -69,6 +69,7 @@ class PostgresStore(SqlStore):
         check_url(url)
         self._lock = threading.RLock()
         self._holder: tuple[sa.Connection, object] | None = None
+        self._busy = False
         engine = sa.create_engine(
             "postgresql+psycopg://",
             creator=lambda: psycopg.connect(url),
@@ -150,6 +151,9 @@ class PostgresStore(SqlStore):
     @contextmanager
     def _recording(self) -> Iterator[sa.Connection]:
         with self._failing_closed(), self._lock, self._writer() as connection:
+            if self._busy:  # one transaction would commit the other's half
+                raise LedgerError("nothing can be recorded while drafts are being recorded")
+            self._busy = True
             try:
                 connection.exec_driver_sql(_WAIT)
                 connection.exec_driver_sql(_LOCK)
@@ -159,6 +163,8 @@ class PostgresStore(SqlStore):
                 with suppress(*self.failures):
                     connection.rollback()
                 raise
+            finally:
+                self._busy = False
             self._commit(connection)
 
     def _commit(self, connection: sa.Connection) -> None:
