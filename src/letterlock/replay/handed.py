@@ -471,10 +471,13 @@ class _Story:
         return Answer(name, data_class, *counted, names, len(found.owed), met)
 
     def erase_own(self, found: Ordered) -> None:
-        """Remove the platform's own copies of what was ordered, as two operators certify."""
+        """Remove every row of what was ordered, as two operators certify.
+
+        Who was in it stays, as pseudonyms, so that everybody can still be shown whether she was.
+        """
         for release in found.reached.releases:
-            shutil.rmtree(self.workspace / "releases" / release)
-        places = [{"where": "releases/", "outcome": "erased", "what": "the folder was removed"}]
+            shutil.rmtree(self.workspace / "releases" / release / manifest.OUTGOING / "data")
+        places = [{"where": "releases/", "outcome": "erased", "what": "every shard was removed"}]
         with self.gate() as gate:
             for duty in found.owed:
                 if duty.duty == "erase":
