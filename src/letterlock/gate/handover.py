@@ -167,6 +167,7 @@ class Handovers(Releases, Proofs, Models):
             _clear(out, release)
             grant = secrets.token_hex(16)
             index, terms, encryption = self._granted(release, grant, feed, days)
+            self.settle()  # what is owed for this copy too, if something was due before it
             found = self._release(release)
             self.publish_log(progress, ask=ask)
             evidence, logged = self._shown(found, index)
