@@ -15,6 +15,9 @@ from companies import Companies
 from letterlock.domain import DAY, text_of
 from letterlock.errors import InputError
 from letterlock.gate import Gate
+from letterlock.handover import reads
+from letterlock.handover.reads import Read
+from letterlock.inbox.models import unaccounted
 from letterlock.ledger import Draft
 from letterlock.lineage.certificate import Certificate, Place
 from letterlock.lineage.digest import digest_of
@@ -311,3 +314,27 @@ def test_the_graph_that_is_kept_is_the_graph_of_the_ledger(both):
         assert one.lineage() == other.lineage() == one.lineage(upto=one.store.head().index)
         assert one.lineage().releases[both.release].recalled is not None
         assert one.lineage(upto=one.store.head().index - 1).releases[both.release].recalled is None
+
+
+def test_reads_that_no_model_accounts_for_are_named(both, tmp_path):
+    """Until somebody says which model they went into; another one's run does not count."""
+    for run in ("a" * 16, "b" * 16):
+        reads.record(both.received, Read(NOW, run, "0/1", 1, PURPOSE, 0, 0, "done", 1, 10))
+    assert unaccounted(both.received) == ["a" * 16, "b" * 16]
+    weights(tmp_path / "m", b"m")
+    said("model", "register", tmp_path / "m", "--name", "m", "--from", both.release,
+         "--run", "b" * 16, "-i", both.inbox, "--now", SOON)  # fmt: skip
+    assert unaccounted(both.received) == ["a" * 16]
+
+
+def test_an_inbox_notes_nothing_that_does_not_fit(both, tmp_path):
+    """A certificate of another model, one that is no JSON, a folder that is no inbox."""
+    first, second = (each["model"] for each in told("model", "list", "-i", both.inbox)["models"])
+    destroy = ("model", "destroy", first, "-i", both.inbox, "--certificate")
+    assert "it is about model" in said(*destroy, certificate(tmp_path, second), code=1)
+    other = certificate(tmp_path, first, owner="own")
+    assert "of own" in said(*destroy, other, code=1)
+    other.write_text("gone")
+    assert "not JSON" in said(*destroy, other, code=1)
+    assert not (both.received / "destroyed.jsonl").exists()
+    assert "is no inbox" in said("model", "list", "-i", tmp_path, code=1)

@@ -380,7 +380,7 @@ class Workspace:
     def lineage(self, upto: int | None = None) -> Lineage:
         """Return where everything went that left the gate, as of event `upto` (default: the last).
 
-        What is returned of the last is kept and folded onward: read it, and ask anew after recording.
+        What is returned of the last is kept and folded onward: ask anew after recording something.
         Raises LedgerError.
         """
         if upto is not None:
