@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from letterlock.domain import END, Time
+from letterlock.domain import Time
 from letterlock.evidence.bundle import Logged
 from letterlock.gate import Gate
+from letterlock.gate.handover import key_body
 from letterlock.handover import feed, logged
 from letterlock.handover.feed import DropList, Head
+from letterlock.inbox import Inbox
 from letterlock.ledger import Draft
 from letterlock.record.memberset import MemberSet
 from letterlock.release.manifest import MEMBERS, OUTGOING, PARTY_COLUMNS
-from workspaces import NOW, PURPOSE, RECIPIENT, workspace
+from workspaces import NOW, PURPOSE, RECIPIENT, approved, workspace
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
-GRANT = "0123456789abcdef" * 2
 
 
 @dataclass
@@ -42,26 +42,18 @@ class Platform:
         """Close the workspace."""
         self.gate.close()
 
-    def deliver(self, inbox: Path, *, expires: Time = END) -> Path:
-        """Put the release into an inbox of its recipient, as receiving a package does."""
-        gate = self.gate
-        found = gate.lineage().releases[self.release]
-        body = {
-            "release": self.release, "recipient": RECIPIENT, "purpose": PURPOSE,
-            "version": found.current.number, "manifest": found.current.manifest,
-            "grant": GRANT, "key": "age1", "terms": "", "feed": "", "expires": expires,
-        }  # fmt: skip
-        index = gate.record_linked(Draft("release.delivered", body))
-        gate.publish_log()
-        inbox.mkdir(parents=True, exist_ok=True)
-        (inbox / "inbox.toml").write_text(f'format = 1\nrecipient = "{RECIPIENT}"\n')
-        copy = inbox / "received" / self.release
-        shutil.copytree(gate.folder / "releases" / self.release / OUTGOING, copy / OUTGOING)
-        (copy / "grant.json").write_bytes(logged.encode(self.logged(index)))
-        (copy / "evidence.json").write_bytes(gate.release_proof(self.release))
-        (copy / "log.policy").write_bytes((gate.folder / "log" / "policy").read_bytes())
-        (copy / "feed").mkdir()
-        return copy
+    def deliver(self, inbox: Path, *, days: int = 7) -> Path:
+        """Hand the release over to a new inbox; returns where it is there."""
+        gate, made = self.gate, Inbox.create(inbox, RECIPIENT, simulated=True)
+        shown = made.card()
+        gate.register_recipient_key(shown, approved("recipient.keyed", **key_body(shown)))
+        body = gate.approval_body(self.release, b"")
+        gate.approve_release(self.release, approved("release.approved", **body), terms=b"")
+        sent = gate.deliver(self.release, inbox.parent / "post", days=days)
+        policy = (gate.folder / "log.policy").read_bytes()
+        found = Inbox(inbox, now=NOW).receive(sent.package, sent.letter, policy)
+        (found.folder / "feed").mkdir(exist_ok=True)
+        return found.folder
 
     def logged(self, index: int) -> Logged:
         """Return an entry of the log with its proof."""

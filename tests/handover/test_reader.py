@@ -31,11 +31,15 @@ from letterlock.errors import (
 from letterlock.handover import reader as reading
 from letterlock.handover.feed import DropList
 from letterlock.handover.reads import reads
+from letterlock.inbox import Inbox
+from letterlock.inbox.drops import NEW, apply_drops
+from letterlock.inbox.drops import swap as into_place
 from letterlock.release.manifest import PARTY_COLUMNS
 from letterlock.release.supersede import rewrite
 from receiving import DAY, Platform, left, names_of, platform
 from witnessing import witness_keys
-from workspaces import NOW, PURPOSE
+from workspaces import NOW, PURPOSE, RECIPIENT, YES, refusal
+from workspaces import rows_of as choices
 
 PAYLOAD = ("subject", "body")
 MINUTE = 60_000_000
@@ -250,16 +254,16 @@ def test_another_purpose_is_refused_and_a_pattern_is_none(copy, purpose, error):
 def test_a_copy_taken_in_is_read_after_its_grant_ran_out(platform_of_its_own, tmp_path):
     """A grant says until when a package may be taken in; what was, is read while its head holds."""
     found = platform_of_its_own
-    copy = found.deliver(tmp_path / "inbox", expires=NOW + 1)
-    found.head(copy)
-    clock = Clock()
-    clock.now += 60_000_000
-    assert read(opened(copy, now=clock))
+    copy = found.deliver(tmp_path / "inbox", days=1)
+    later = Inbox(tmp_path / "inbox", now=NOW).grant_of(found.release).expires + DAY
+    found.head(copy, at=later)
+    assert read(opened(copy, now=Clock(later)))
 
 
 def test_another_inbox_is_refused(copy):
     """A copy that was carried elsewhere is nobody's to read there."""
-    (copy.parents[1] / "inbox.toml").write_text('format = 1\nrecipient = "own"\n')
+    config = copy.parents[1] / "inbox.toml"
+    config.write_text(config.read_text().replace(RECIPIENT, "own"))
     with pytest.raises(ProofError, match="this inbox is that of 'own'"):
         opened(copy)
 
@@ -527,15 +531,13 @@ def rewritten(copy: Path, drops: DropList, names: list[bytes]) -> Path:
     """Write the version after a list, without `names`, beside the copy."""
     new = copy.parent / f".version-{drops.number}"
     rewrite(copy, new, set(names), version=drops.number, listed=drops.digest)
-    return new / "outgoing"
+    return new
 
 
 def swap(copy: Path, new: Path) -> None:
     """Put a version in the place of the one that is there, as applying a list does."""
-    old = copy / ".outgoing.old"
-    (copy / "outgoing").rename(old)
-    new.rename(copy / "outgoing")
-    shutil.rmtree(old)
+    new.rename(copy / NEW)
+    into_place(copy)
 
 
 def test_a_version_that_applied_a_list_is_read_as_that_version(platform_of_its_own, tmp_path):
@@ -602,8 +604,11 @@ def test_versions_that_are_swapped_all_the_time_are_never_mixed(platform_of_its_
     """Each pass gives exactly what one of the lists leaves, and never less than an earlier one."""
     found = platform_of_its_own
     copy = found.deliver(tmp_path / "inbox")
-    names, count = names_of(copy), 5
-    gone = [names[: n + 1] for n in range(count)]
+    gone: list[list[bytes]] = [[]]
+    for name in names_of(copy):
+        if len(left(copy, [*gone[-1], name])) < len(left(copy, gone[-1])):
+            gone.append([*gone[-1], name])
+    gone, count = gone[1:4], 3
     lists = [found.drop(copy, n + 1, each) for n, each in enumerate(gone)]
     heads = [copy.parent / f".head-{n}" for n in range(count)]
     for drops, path in zip(lists, heads, strict=True):
@@ -692,6 +697,34 @@ def test_a_record_of_reads_that_is_none_of_ours_is_refused(copy):
             opened(copy)
 
 
+# ── from end to end ─────────────────────────────────────────────────────────────────────────
+
+
+def test_a_withdrawal_reaches_who_reads(platform_of_its_own, tmp_path):
+    """Somebody says no; the published list drops her rows; applying it, while it is read, too."""
+    found, inbox = platform_of_its_own, tmp_path / "inbox"
+    copy = found.deliver(inbox)
+    gate = found.gate
+    gate.publish_drops()
+    feed = gate.folder / "log" / "drops" / found.release
+    reader = opened(copy, feed=feed)
+    before = read(reader)
+    gate.load_choices(choices([refusal(YES[0])]))
+    gate.publish_drops()
+    after = read(reader)
+    assert 0 < len(after) < len(before)
+    assert [row for row in before if row in after] == after
+    reading_on = reader.batches(batch_size=1)
+    first = some(reading_on, 2)
+    applied = apply_drops(Inbox(inbox, now=NOW), found.release, str(feed))
+    assert (applied.before, applied.version, applied.rows) == (0, 1, len(after))
+    assert first + some(reading_on, 1000) == after
+    assert read(opened(copy, on_drop="stop")) == after
+    (copy / "destroyed").write_text("")
+    with pytest.raises(GateClosed, match="destroyed"):
+        read(reader)
+
+
 # ── other processes ─────────────────────────────────────────────────────────────────────────
 
 
@@ -733,6 +766,7 @@ def test_torch_workers_check_by_themselves(copy):
         list(loader)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(MANY)
 def test_more_torch_workers_than_files_leave_the_rest_idle(copy):
     """Sixteen files, seventeen workers: every row once."""
