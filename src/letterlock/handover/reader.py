@@ -271,88 +271,62 @@ class _Pass:
                     yield selection.made(batch, names)
 
     def _allowed(self, held: Held, names: list[str], batch_size: int) -> Iterator[pa.RecordBatch]:
-        """Yield the batches of a file, without rows of who is dropped."""
+        """Yield the batches of a file, checked as often as is due, without who is dropped."""
+        decoded = max(batch_size, BATCH_ROWS)
         try:
-            file, done = pq.ParquetFile(held.file), 0
-            while done < file.metadata.num_rows:
-                for count, batch in self._parts(held, file, done, names, batch_size):
-                    done += count
-                    yield batch
+            file = pq.ParquetFile(held.file)
+            for group in range(file.num_row_groups):
+                people, first = _People(file, group), 0
+                for rows in file.iter_batches(decoded, row_groups=[group], columns=names):
+                    held.check(self._admission.hashes)
+                    for at in range(0, rows.num_rows, batch_size):
+                        if self._due():
+                            self.check("reading")
+                        self._left -= 1
+                        batch = rows.slice(at, batch_size)
+                        keep = people.kept(self._dropped, first + at, batch.num_rows)
+                        yield batch if keep is None else batch.filter(pa.array(keep))
+                    first += rows.num_rows
         except (OSError, ValueError, LookupError, pa.ArrowException) as error:
             raise VerificationError(f"{held.path}: cannot be read: {error}") from error
-
-    def _parts(
-        self, held: Held, file: pq.ParquetFile, first: int, names: list[str], batch_size: int
-    ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Yield how many rows were passed, and what is left of them, checked as often as is due.
-
-        People are read only where somebody is dropped. When the first list comes in the middle of
-        a file, this ends early, to be taken up again with them.
-        """
-        people = self._dropped is not None
-        columns = [*dict.fromkeys([*names, *PARTY_COLUMNS])] if people else names
-        for rows in _from(file, first, columns, max(batch_size, BATCH_ROWS)):
-            held.check(self._admission.hashes)
-            left = _Left(rows)
-            for at in range(0, rows.num_rows, batch_size):
-                if self._due():
-                    self.check("reading")
-                if self._dropped is not None and not people:
-                    return
-                self._left -= 1
-                yield (
-                    min(batch_size, rows.num_rows - at),
-                    left.part(at, batch_size, self._dropped),
-                )
 
     def _due(self) -> bool:
         passed = self._admission.now() - self._checked
         return not self._left or not 0 <= passed < CHECK_EVERY
 
 
-def _from(
-    file: pq.ParquetFile, first: int, columns: list[str], batch_size: int
-) -> Iterator[pa.RecordBatch]:
-    """Yield the batches of a file from its row `first` on."""
-    group, metadata = 0, file.metadata
-    while first >= metadata.row_group(group).num_rows:
-        first -= metadata.row_group(group).num_rows
-        group += 1
-    groups = range(group, metadata.num_row_groups)
-    for batch in file.iter_batches(batch_size, row_groups=groups, columns=columns):
-        rest = batch.slice(first)  # of the row group that `first` is in
-        first -= batch.num_rows - rest.num_rows
-        if rest.num_rows:
-            yield rest
+class _People:
+    """Who is in the rows of one row group: read once somebody is dropped, and not before."""
 
-
-class _Left:
-    """Decoded rows, handed out in parts without those that name somebody who is dropped."""
-
-    def __init__(self, rows: pa.RecordBatch) -> None:
-        self._rows = rows
+    def __init__(self, file: pq.ParquetFile, group: int) -> None:
+        self._file, self._group = file, group
         self._dropped: Mask | None = None
         self._keep: Mask | None = None
 
-    def part(self, first: int, count: int, dropped: Mask | None) -> pa.RecordBatch:
-        """Return what is left of `count` rows from `first` on."""
-        if dropped is not self._dropped:
-            self._dropped = dropped
-            self._keep = None if dropped is None else _kept(self._rows, dropped)
-        part = self._rows.slice(first, count)
-        keep = None if self._keep is None else self._keep[first : first + count]
-        return part if keep is None or keep.all() else part.filter(pa.array(keep))
+    def kept(self, dropped: Mask | None, first: int, count: int) -> Mask | None:
+        """Return which of `count` rows name nobody who is dropped, (count,); None: all of them."""
+        if dropped is None:
+            return None
+        if self._keep is None or dropped is not self._dropped:
+            self._dropped, self._keep = dropped, _kept(self._read(), dropped)
+        keep: Mask = self._keep[first : first + count]
+        return None if keep.all() else keep
+
+    def _read(self) -> pa.Table:
+        return self._file.read_row_group(self._group, columns=[*PARTY_COLUMNS])
 
 
-def _kept(rows: pa.RecordBatch, dropped: Mask) -> Mask:
+def _kept(rows: pa.Table, dropped: Mask) -> Mask:
     """Return which rows name nobody who is dropped: (rows,)."""
     keep = np.ones(rows.num_rows, np.bool_)
     for name in PARTY_COLUMNS:
-        column = rows.column(name)
-        offsets, people = column.offsets.to_numpy(), column.values.to_numpy()
-        first = offsets[0]
-        hits = np.flatnonzero(dropped[people[first : offsets[-1]]])
-        keep[np.searchsorted(offsets, hits + first, side="right") - 1] = False
+        before = 0
+        for column in rows.column(name).chunks:
+            offsets, people = column.offsets.to_numpy(), column.values.to_numpy()
+            first = offsets[0]
+            hits = np.flatnonzero(dropped[people[first : offsets[-1]]])
+            keep[before + np.searchsorted(offsets, hits + first, side="right") - 1] = False
+            before += len(column)
     return keep
 
 
