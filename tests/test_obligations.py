@@ -338,3 +338,19 @@ def test_an_inbox_notes_nothing_that_does_not_fit(both, tmp_path):
     assert "not JSON" in said(*destroy, other, code=1)
     assert not (both.received / "destroyed.jsonl").exists()
     assert "is no inbox" in said("model", "list", "-i", tmp_path, code=1)
+
+
+def test_a_model_of_a_past_copy_can_still_be_destroyed(both, tmp_path):
+    """Its release was destroyed and received anew: the model is there, until it is certified."""
+    first = told("model", "list", "-i", both.inbox)["models"][0]["model"]
+    acknowledged(both, "gone", companies.NOW, "--destroyed")
+    gate = both.gate()
+    made = gate.deliver(both.release, both.post)
+    gate.close()
+    said("receive", made.package, made.letter, "--policy", both.policy, "-i", both.inbox,
+         "--now", companies.NOW)  # fmt: skip
+    path = certificate(tmp_path, first)
+    said("model", "destroy", first, "--certificate", path, "-i", both.inbox, "--now", SOON)
+    acknowledged(both, "anew", SOON)
+    states = {m["model"]: m["state"] for m in told("model", "list", "-w", both.platform)["models"]}
+    assert states[first] == "destroyed"

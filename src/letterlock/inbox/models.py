@@ -25,6 +25,7 @@ from letterlock.release import manifest
 
 RECEIVED: Final = "received"
 DESTROYED: Final = "destroyed.jsonl"
+PAST: Final = "past"
 
 _LINE: Final[strict.Shape] = {
     "at": int, "run": str, "model": str, "name": str, "owner": str,
@@ -93,7 +94,7 @@ def destroy(inbox: Path, digest: str, written: bytes, what: str, *, now: Time) -
 def told(inbox: Path) -> list[dict[str, Any]]:
     """Return the models of an inbox, each once, in the order of their registration."""
     found: dict[str, dict[str, Any]] = {}
-    for place in _places(inbox):
+    for place in (*_past(inbox), *_places(inbox)):
         for line in models_in(place):
             found.setdefault(line["model"], line)
     return sorted(found.values(), key=lambda line: (line["at"], line["model"]))
@@ -173,5 +174,13 @@ def _places(inbox: Path) -> Iterator[Path]:
             yield place
 
 
+def _past(inbox: Path) -> list[Path]:
+    """Return the folders of copies that were destroyed before their release was received anew."""
+    return sorted(place for place in (inbox / PAST).glob("*") if place.is_dir())
+
+
 def _where(inbox: Path, model: str) -> list[Path]:
-    return [p for p in _places(inbox) if any(line["model"] == model for line in models_in(p))]
+    """Return the folders whose next inventory tells of a model: of a past copy, each of them."""
+    places = list(_places(inbox))
+    of_it = [p for p in places if any(line["model"] == model for line in models_in(p))]
+    return of_it or places
