@@ -7,7 +7,7 @@ Spec: docs/spec/lineage.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from letterlock.domain import PolicyVersion, Reason, Time
@@ -80,16 +80,20 @@ def for_model(lineage: Lineage, digest: str, policies: Iterable[PolicyVersion]) 
 
     Its clock began when that of the list did: telling late gains no time.
     """
-    days, model, found = model_days(policies), lineage.models[digest], []
-    learned = lineage.versions_of(digest)
-    for cause in _causes(lineage):
-        if cause.release not in learned:
-            continue
-        if cause.duty == "drop" and learned[cause.release] >= cause.version:
-            continue
-        duty = "forget" if cause.duty == "drop" else "destroy"
-        said = {"model": digest, "owner": model.owner}
-        found.append(_draft(duty, cause.since, days, **_kept_of(cause), **said))
+    return _of_model(lineage, lineage.models[digest], model_days(policies), _causes(lineage))
+
+
+def _of_model(
+    lineage: Lineage, model: Model, days: Time, causes: Mapping[str, Sequence[Duty]]
+) -> list[Draft]:
+    found = []
+    for release, version in lineage.versions_of(model.digest).items():
+        for cause in causes.get(release, ()):
+            if cause.duty == "drop" and version >= cause.version:
+                continue
+            duty = "forget" if cause.duty == "drop" else "destroy"
+            said = {"model": model.digest, "owner": model.owner}
+            found.append(_draft(duty, cause.since, days, **_kept_of(cause), **said))
     return found
 
 
@@ -98,14 +102,14 @@ def missing(lineage: Lineage, policies: Iterable[PolicyVersion]) -> list[Draft]:
 
     One that went, or was told, in the same moment as somebody else recorded the list or recall.
     """
-    policies = list(policies)
+    days, causes = model_days(policies), _causes(lineage)
     known = {_about(duty.body()) for duty in lineage.duties.values()}
     still = {_about(duty.body()) for duty in lineage.open()}
     found = []
     for model in lineage.models.values():
-        late = [] if model.gone else for_model(lineage, model.digest, policies)
+        late = [] if model.gone else _of_model(lineage, model, days, causes)
         found += [draft for draft in late if _about(draft.body) not in known]
-    for cause in _causes(lineage):
+    for cause in (each for of in causes.values() for each in of):
         for copy in held(lineage.releases[cause.release]):
             if cause.duty == "drop" and cause.version <= max(copy.version, copy.at or 0):
                 continue
@@ -118,10 +122,13 @@ def missing(lineage: Lineage, policies: Iterable[PolicyVersion]) -> list[Draft]:
     return found
 
 
-def _causes(lineage: Lineage) -> list[Duty]:
-    """Return the duties of which others follow: of a drop list, and of a recall ("erase")."""
-    about = (duty for duty in lineage.duties.values() if duty.release)
-    return [duty for duty in about if duty.duty in {"drop", "erase"}]
+def _causes(lineage: Lineage) -> dict[str, list[Duty]]:
+    """Return, by release, the duties of which others follow: drop lists, recalls ("erase")."""
+    found: dict[str, list[Duty]] = {}
+    for duty in lineage.duties.values():
+        if duty.release and duty.duty in {"drop", "erase"}:
+            found.setdefault(duty.release, []).append(duty)
+    return found
 
 
 def _kept_of(cause: Duty) -> dict[str, Any]:
