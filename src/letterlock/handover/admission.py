@@ -1,8 +1,8 @@
 """May a received release be read, for this purpose, now, and without whom?
 
 Everything that speaks against it is an error, and nothing is read then: the grant is for another
-purpose or inbox; the release was destroyed; the files are not what was sealed; the head of the list is
-missing, old, of another release, or behind what was seen before; the release was recalled.
+purpose or inbox; the release was recalled or destroyed; the files are not what was sealed; the head
+of the drop list is missing, old, of another release, or behind what was seen before.
 Rules and their reasons: docs/reading.md.
 """
 
