@@ -199,7 +199,7 @@ def spread(ask: Any, numbers: list[int]) -> dict[str, Any]:
 
 
 def main() -> None:
-    arguments = options(__doc__, releases=1_000, members=100_000, asked=40).parse_args()
+    arguments = options(__doc__, releases=1_000, members=100_000, asked=10).parse_args()
     workspace = arguments.work / f"trace-{arguments.releases}-{arguments.members}"
     sizes = {"releases": arguments.releases, "members": arguments.members}
     found: dict[str, Any] = {**sizes, "asked": arguments.asked}
