@@ -290,11 +290,13 @@ def test_a_server_that_was_restarted_is_reached_again(server: Server):
     """A session of before the restart is not used, and what was recorded is there."""
     with closing(PostgresStore(server.schema(), create=True)) as store:
         store.append([register(0)], now=NOW)
+        assert store.columns("person", ("idx",), as_of=NOW, upto=9).num_rows == 1
         server.stop(signal.SIGQUIT)
         with pytest.raises(LedgerError, match="cannot be used"):
             store.head()
         server.start()
         assert store.append([register(1)], now=NOW) == Head(1, NOW)
+        assert store.columns("person", ("idx",), as_of=NOW, upto=9).num_rows == 2
 
 
 @pytest.mark.slow

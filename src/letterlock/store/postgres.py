@@ -1,4 +1,4 @@
-"""The ledger in a PostgreSQL database, through psycopg; rows go in and columns come out by COPY.
+"""The ledger in a PostgreSQL database: through psycopg, and in columns through ADBC.
 
 What the tables hold is in `sql.py`. Recording takes an advisory lock of the database for the
 length of its transaction, so one writer at a time appends, from whichever machine.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
 
-import numpy as np
 import psycopg
 import pyarrow as pa
 import sqlalchemy as sa
+from adbc_driver_manager import Error as AdbcError
+from adbc_driver_postgresql import dbapi as adbc
 from psycopg.conninfo import conninfo_to_dict
 
 from letterlock.errors import LedgerError, WorkspaceError
@@ -40,11 +41,6 @@ _LOCK: Final = f"SELECT pg_advisory_xact_lock({_KEY.format('append')})"
 _ALONE: Final = f"SELECT pg_advisory_lock({_KEY.format('record')})"
 _RELEASE: Final = f"SELECT pg_advisory_unlock({_KEY.format('record')})"
 
-# COPY (FORMAT binary): a header of 19 bytes; of each row a count of fields, of each field its size.
-_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_TRAILER: Final = b"\xff\xff"
-_SIZE: Final = 8
-
 
 class PostgresStore(SqlStore):
     """An EventStore in a database; one writer at a time on all machines, any number of readers."""
@@ -57,7 +53,7 @@ class PostgresStore(SqlStore):
             "delete archived segments and backups of before; docs/ledger-postgresql.md"
         ),
     )
-    failures = (sa.exc.StatementError, psycopg.Error)
+    failures = (sa.exc.StatementError, psycopg.Error, AdbcError)
 
     def __init__(self, url: str, *, create: bool = False) -> None:
         """Open (or create) the ledger that a libpq URL names.
@@ -70,6 +66,7 @@ class PostgresStore(SqlStore):
         self._lock = threading.RLock()
         self._holder: tuple[sa.Connection, object] | None = None
         self._busy = False
+        self._columns: adbc.Connection | None = None
         engine = sa.create_engine(
             "postgresql+psycopg://",
             creator=lambda: psycopg.connect(url),
@@ -85,6 +82,11 @@ class PostgresStore(SqlStore):
         except BaseException:
             self.close()
             raise
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._close_columns()
+        super().close()
 
     def _prepare(self, connection: sa.Connection, *, create: bool) -> None:
         """Bring the schema up to date. Raises UnknownVersion for one that is not known."""
@@ -207,15 +209,25 @@ class PostgresStore(SqlStore):
             for row in rows:
                 copy.write_row(row)
 
-    def _fetch(self, query: str, width: int) -> pa.Table:
-        statement = f"COPY ({query}) TO STDOUT (FORMAT binary)"
-        with (
-            self._connected() as connection,
-            _raw(connection).cursor() as cursor,
-            cursor.copy(statement.encode()) as copy,
-        ):
-            data = b"".join(copy)
-        return _table(data, width)
+    def _fetch(self, query: str) -> pa.Table:
+        with self._failing_closed(), self._lock:
+            try:
+                return self._read(query)
+            except AdbcError:  # the server may have started anew
+                self._close_columns()
+                return self._read(query)
+
+    def _read(self, query: str) -> pa.Table:
+        if self._columns is None:  # kept: to begin with, ADBC reads every type that there is
+            self._columns = adbc.connect(self._name, autocommit=True)
+        with closing(self._columns.cursor()) as cursor:
+            cursor.execute(query)
+            return cursor.fetch_arrow_table()
+
+    def _close_columns(self) -> None:
+        if self._columns is not None:
+            self._columns.close()
+            self._columns = None
 
     def _overwritten(self) -> bool:
         """Free the space of what was erased. Never gone for sure: see `remains`."""
@@ -289,19 +301,3 @@ def _type_of(column: sa.Column[Any]) -> str:
 
 def _encoded(row: tuple[Any, ...], names: Sequence[int]) -> tuple[Any, ...]:
     return tuple(value.encode() if n in names else value for n, value in enumerate(row))
-
-
-def _table(data: bytes, width: int) -> pa.Table:
-    """Read rows of `width` integers in COPY's binary format. Raises LedgerError."""
-    field = np.dtype([("size", ">i4"), ("value", ">i8")])
-    layout = np.dtype([("fields", ">i2"), ("field", field, (width,))])
-    body = len(data) - len(_HEADER) - len(_TRAILER)
-    whole = data.startswith(_HEADER) and data.endswith(_TRAILER) and body % layout.itemsize == 0
-    count = body // layout.itemsize if whole else 0
-    rows = np.frombuffer(data, layout, count, len(_HEADER)) if whole else np.empty(0, layout)
-    if not whole or (rows["fields"] != width).any() or (rows["field"]["size"] != _SIZE).any():
-        raise LedgerError("the ledger's columns cannot be read: they are not all integers")
-    values = rows["field"]["value"]
-    return pa.table(
-        [pa.array(values[:, n].astype("<i8")) for n in range(width)], list(map(str, range(width)))
-    )

@@ -150,8 +150,8 @@ class SqlStore(ABC):
         """Insert rows, each with every column of `table`, in this order."""
 
     @abstractmethod
-    def _fetch(self, query: str, width: int) -> pa.Table:
-        """Read a query's `width` columns of integers."""
+    def _fetch(self, query: str) -> pa.Table:
+        """Read a query's columns of integers."""
 
     @abstractmethod
     def _overwritten(self) -> bool:
@@ -325,11 +325,8 @@ class SqlStore(ABC):
         condition = f"time <= {as_of} AND idx <= {upto}" + (f" AND {where}" if where else "")
         query = f"SELECT {', '.join(names)} FROM {table} WHERE {condition} ORDER BY rowid"  # noqa: S608
         self._check_known(upto)
-        found = self._fetch(query, len(names))
-        whole: pa.Table = found.rename_columns(names).cast(
-            pa.schema([(n, pa.int64()) for n in names])
-        )
-        return whole
+        found = self._fetch(query)
+        return found.cast(pa.schema([(name, pa.int64()) for name in names]))
 
     def _check_known(self, upto: int) -> None:
         """Raise UnknownVersion if the columns stand for an event that is not known."""

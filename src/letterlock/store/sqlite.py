@@ -97,7 +97,7 @@ class SqliteStore(SqlStore):
         marks = ",".join("?" * len(table.columns))
         connection.exec_driver_sql(f"INSERT INTO {table.name} VALUES ({marks})", rows)  # noqa: S608
 
-    def _fetch(self, query: str, _width: int) -> pa.Table:
+    def _fetch(self, query: str) -> pa.Table:
         with (
             self._failing_closed(),
             self._access.alone(),
