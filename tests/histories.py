@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from letterlock.ledger import Draft, Event
 from letterlock.lineage import duties
+from letterlock.lineage.certificate import Certificate, Place
 from letterlock.lineage.fold import fold
 from letterlock.lineage.graph import Lineage
-from letterlock.lineage.inventory import Inventory
-from letterlock.record import note
+from letterlock.lineage.inventory import Gone, Inventory
 from letterlock.record.note import Kind, SecretSigner
 
 HOUR = 3_600_000_000
@@ -48,6 +48,12 @@ def left(release: str, number: int) -> dict[str, Any]:
     members = 100 - 10 * number
     root = digest("root", release, number)
     return {"members": members, "depth": 7, "root": root, "rows": 2 * members}
+
+
+def certified(model: str, owner: str, *, complete: bool) -> str:
+    """Write a certificate that a model is destroyed, or that some of it is left."""
+    place = Place("cluster", "erased" if complete else "left", "")
+    return Certificate(model, owner, "A", "overwritten", 0, (place,), "none").encode().decode()
 
 
 @dataclass
@@ -160,12 +166,21 @@ class History:
 
     def destroyed(self, model: str, *, complete: bool = True, owner: str = "tern") -> Event:
         """Record a certificate of a model's destruction, countersigned by its owner."""
-        text = f"{model} is destroyed: {complete}\n"
-        signed = note.sign(text, [signer(owner)]).encode().decode()
+        said = certified(model, owner, complete=complete)
+        hash_ = hashlib.sha256(said.encode()).hexdigest()
         return self.add(
-            "model.destroyed", model=model, owner=owner, certificate=digest("certificate"),
-            complete=complete, note=signed,
+            "model.destroyed", model=model, owner=owner, certificate=hash_, complete=complete,
+            note=self.told(owner, Gone(model, said)),
         )  # fmt: skip
+
+    def told(self, owner: str, *gone: Gone) -> str:
+        """Return an inventory in which a recipient says that models are destroyed."""
+        nothing = {"manifest": "", "members": 0, "depth": 0, "root": "", "rows": 0, "files": ()}
+        said = Inventory(
+            grant_of(0), release_id(0), owner, 0, **nothing, at=self.now, destroyed=True,
+            destroyed_models=gone,
+        )  # fmt: skip
+        return said.sign(signer(owner)).decode()
 
     def certified(self, duty: int, *outcomes: str) -> Event:
         """Record what became of the places that an erasure had to reach."""
@@ -229,7 +244,9 @@ def _destroy(draw: st.DrawFn, history: History, model: str) -> None:
 def _acknowledge(draw: st.DrawFn, history: History, grant: str) -> None:
     lineage = history.lineage()
     of = lineage.releases[lineage.deliveries[grant].release]
-    version = draw(st.integers(0, of.dropped_to))
+    delivery = lineage.deliveries[grant]
+    first = max(delivery.version, delivery.at or 0)
+    version = draw(st.integers(first, of.dropped_to))
     history.acknowledged(grant, version, destroyed=draw(st.booleans()))
 
 

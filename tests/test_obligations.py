@@ -13,7 +13,7 @@ import companies
 from commands import said, signed, told
 from companies import Companies
 from letterlock.domain import DAY, text_of
-from letterlock.errors import InputError
+from letterlock.errors import GateClosed, InputError
 from letterlock.gate import Gate
 from letterlock.handover import reads
 from letterlock.handover.reads import Read
@@ -21,7 +21,7 @@ from letterlock.inbox.models import unaccounted
 from letterlock.ledger import Draft
 from letterlock.lineage.certificate import Certificate, Place
 from letterlock.lineage.digest import digest_of
-from workspaces import NO, NOW, PURPOSE, RECIPIENT, YES, withdraw
+from workspaces import NO, NOW, PURPOSE, RECIPIENT, YES, at, refusal, rows_of, withdraw
 
 SOON, LATE = text_of(NOW + DAY), text_of(NOW + 100 * DAY)
 
@@ -354,3 +354,28 @@ def test_a_model_of_a_past_copy_can_still_be_destroyed(both, tmp_path):
     acknowledged(both, "anew", SOON)
     states = {m["model"]: m["state"] for m in told("model", "list", "-w", both.platform)["models"]}
     assert states[first] == "destroyed"
+
+
+def test_models_are_answered_for_after_their_copy_is_gone(both, tmp_path):
+    """A recall: the copy is destroyed at once, its models later; both inventories are heard."""
+    gate = both.gate()
+    gate.recall(both.release, "a mistake")
+    gate.close()
+    acknowledged(both, "gone", SOON, "--destroyed")
+    for each in told("model", "list", "-i", both.inbox)["models"]:
+        path = certificate(tmp_path, each["model"])
+        said("model", "destroy", each["model"], "--certificate", path, "-i", both.inbox)
+    acknowledged(both, "models", SOON)
+    assert set(owed(both, SOON, "--open")) == {"erase"}
+
+
+def test_a_clock_that_is_set_back_opens_no_gate(both):
+    """What the log has seen of time counts: what is overdue stays so, and duties are recorded."""
+    withdraw(both.platform, YES[0])
+    said("drops", "publish", "-w", both.platform, "--now", SOON)
+    at(both.platform, NOW + 100 * DAY, lambda gate: gate.load_choices(rows_of([refusal(YES[1])])))
+    with closing(Gate(both.platform, now=NOW + 2 * DAY)) as back:
+        with pytest.raises(GateClosed, match="is overdue"):
+            back.check_open(PURPOSE, RECIPIENT)
+        assert {each.state for each in back.obligations()} == {"met", "overdue"}
+        assert back.sweep()

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 
-from histories import HOUR, History, histories, of_model, of_release
+from histories import HOUR, History, certified, histories, of_model, of_release
 from letterlock.errors import LedgerError
 from letterlock.ledger import Event
 from letterlock.lineage import duties
 from letterlock.lineage.fold import fold
+from letterlock.lineage.inventory import Gone
 from oracle import lineage as oracle
 
 
@@ -185,6 +186,24 @@ def test_an_inventory_is_its_recipients_and_of_its_copy() -> None:
     history.acknowledged(grant, 1, destroyed=True)
     history.add(event.kind, **(event.body or {}))
     refused(history, "that is final")
+    history.events.pop()
+    history.acknowledged(grant, 1, destroyed=True)  # again: it may tell of its models
+    history.lineage()
+
+
+def test_a_copy_never_goes_back_to_an_earlier_version() -> None:
+    """Not behind what was delivered, nor behind what was countersigned: an old note shows less."""
+    history, release = sealed()
+    first = history.delivered(release)
+    history.dropped(release)
+    history.superseded(release)
+    second = history.delivered(release)
+    history.acknowledged(second, 0)
+    refused(history, "at a later version already")
+    history.events.pop()
+    history.acknowledged(first, 1)
+    history.acknowledged(first, 0)
+    refused(history, "at a later version already")
 
 
 def test_drop_lists_are_numbered_and_only_grow() -> None:
@@ -212,6 +231,7 @@ def test_a_model_comes_of_something_that_is_known() -> None:
         ([of_model(model, "by magic")], "none of fine-tune"),
         ([], "comes of something"),
         ([{"release": release}], "version is missing"),
+        ([of_release(release, 1)], "has no version 1 yet"),
     ):
         history.trained("b", *sources)
         refused(history, why)
@@ -233,6 +253,31 @@ def test_a_model_is_destroyed_by_its_owner_once() -> None:
     refused(history, "destroyed already")
 
 
+def test_a_model_is_destroyed_by_the_certificate_that_its_owner_signed() -> None:
+    """Another note of the owner's, another certificate, or more than it says, shows nothing."""
+    history, release = sealed()
+    model, other = (history.trained(name, of_release(release)) for name in "ab")
+    partly, wholly = (
+        history.destroyed(model, complete=complete).body or {} for complete in (False, True)
+    )
+    history.events.pop()
+    of_other = history.destroyed(other).body or {}
+    history.events.pop()
+    nothing, forged = history.told("tern"), Gone(model, certified(model, "own", complete=True))
+    for change, why in (
+        ({"note": of_other["note"]}, "does not say that model"),
+        ({"note": nothing}, "does not say that model"),
+        ({"note": history.told("tern", forged)}, "does not say that model"),
+        ({"certificate": of_other["certificate"]}, "another certificate"),
+        ({"note": partly["note"]}, "another certificate"),
+        ({**partly, "complete": True}, "another certificate"),
+        ({"note": ""}, ""),
+    ):
+        history.add("model.destroyed", **{**wholly, **change})
+        refused(history, why)
+        history.events.pop()
+
+
 def test_a_duty_says_what_it_is_about() -> None:
     """A duty that nothing could ever show as done is none."""
     history, release = sealed()
@@ -251,6 +296,9 @@ def test_a_duty_says_what_it_is_about() -> None:
         ("forget", {"model": "9" * 64}, "not registered"),
         ("supersede", {"release": ""}, "names a release"),
         ("supersede", {"due": 0}, "due after its cause"),
+        ("drop", {"due": 99 * HOUR}, "when the stated time has passed"),
+        ("supersede", {"due": 999 * HOUR}, "when the stated time has passed"),
+        ("apply", {"due": 999 * HOUR}, "when the stated time has passed"),
         ("supersede", {"since": 99 * HOUR, "due": 100 * HOUR}, "not in the future"),
         ("supersede", {"reasons": {"withdrawn": 0}}, "reasons of a denial"),
         ("supersede", {"reasons": {"bored": 1}}, "reasons of a denial"),

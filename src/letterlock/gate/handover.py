@@ -292,13 +292,13 @@ class Handovers(Releases, Proofs, Models):
         inventory.check_signed(data, lineage.keys[delivery.recipient].signing)
         if data.decode() in {each.note for each in delivery.acknowledged}:
             return
+        if said.destroyed:
+            return
         if delivery.destroyed:
             raise VerificationError(
                 f"the copy under grant {said.grant} is destroyed: that is final"
             )
-        if said.destroyed:
-            return
-        newest = max((each.version for each in delivery.acknowledged), default=0)
+        newest = max(delivery.version, delivery.at or 0)
         if said.version < newest:
             raise VerificationError(
                 f"the copy under grant {said.grant} is at version {newest} already: an inventory "

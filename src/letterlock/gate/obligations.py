@@ -86,7 +86,7 @@ class Obligations(Workspace):
 
     def obligations(self, states: Iterable[State] = ()) -> list[Owed]:
         """Return what is owed, of these states (none named: all), first what is due first."""
-        lineage, now, asked = self.lineage(), self.now(), set(states)
+        lineage, now, asked = self.lineage(), self._as_of(None), set(states)
         found = [_owed(lineage, duty, now) for duty in lineage.duties.values()]
         found = [each for each in found if not asked or each.state in asked]
         return sorted(found, key=lambda each: (each.duty.due, each.duty.index))
@@ -97,7 +97,7 @@ class Obligations(Workspace):
         duty = lineage.duties.get(int(said)) if said.isdecimal() and said.isascii() else None
         if duty is None:
             raise UsageError(f"no obligation {name!r}: see `letterlock obligations`")
-        return _owed(lineage, duty, self.now())
+        return _owed(lineage, duty, self._as_of(None))
 
     def settle(self) -> list[Duty]:
         """Record as met every duty whose evidence is recorded; returns them. Nothing else does.
@@ -117,10 +117,10 @@ class Obligations(Workspace):
 
     def check_open(self, purpose: str, recipient: str) -> None:
         """Raise GateClosed if something is overdue that closes the gate for this request."""
-        late = duties.closing(self.lineage(), self.now(), purpose, recipient)
+        late = duties.closing(self.lineage(), self._as_of(None), purpose, recipient)
         if not late:
             return
-        first = _owed(self.lineage(), late[0], self.now())
+        first = _owed(self.lineage(), late[0], self._as_of(None))
         more = f"; {len(late) - 1} more are overdue" if len(late) > 1 else ""
         raise GateClosed(
             f"the gate is closed for {purpose} to {recipient}: {first.duty.id} is overdue since "

@@ -322,7 +322,8 @@ class Workspace:
     def _append_linked(self, drafts: Sequence[Draft]) -> int:
         """Do so for a caller that holds the lock."""
         head = self.store.head()
-        lineage, now = self.lineage(), self.now()
+        # As the store does it: recorded time never goes back, whatever the clock does.
+        lineage, now = self.lineage(), max(self.now(), head.time)
         self._lineage_known = (-1, Lineage())  # what is folded ahead of the ledger must not stay
         for n, draft in enumerate(drafts, 1):
             take(lineage, Event(head.index + n, now, draft.kind, draft.body))

@@ -210,6 +210,14 @@ def _kept(lineage: Lineage, release: str) -> Iterator[Model]:
     return (model for model in lineage.models_of(release) if not model.gone)
 
 
+def latency(body: Mapping[str, Any]) -> Time | None:
+    """Return how long a duty may take; None where the policies in force say it."""
+    if body["duty"] == "drop":
+        return LIST_WITHIN
+    of_copy = body["duty"] in {"supersede", "apply"} or body["grant"]
+    return RECIPIENT_WITHIN if of_copy or (body["duty"] == "erase" and body["release"]) else None
+
+
 def _draft(duty: str, since: Time, within: Time, **about: Any) -> Draft:  # noqa: ANN401 - a body
     clock = {"duty": duty, "since": since, "due": since + within}
     return Draft("obligation.due", {**_NOTHING, **about, **clock})

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
+from letterlock.domain import sha256
 from letterlock.errors import InputError, LedgerError, SignatureError
 from letterlock.ledger import Event
-from letterlock.lineage import duties, events, inventory
+from letterlock.lineage import certificate, duties, events, inventory
 from letterlock.lineage.events import Body
 from letterlock.lineage.graph import (
     Acknowledged,
@@ -30,6 +31,7 @@ from letterlock.lineage.graph import (
     Source,
     Version,
 )
+from letterlock.lineage.inventory import Inventory
 from letterlock.record import note
 
 
@@ -155,9 +157,11 @@ def _acknowledged(lineage: Lineage, body: Body, event: Event) -> None:
         raise InputError(f"no delivery has grant {body['grant']}")
     if (delivery.release, delivery.recipient) != (body["release"], body["recipient"]):
         raise InputError(f"grant {body['grant']} was for another release or recipient")
-    if delivery.destroyed:
-        raise InputError(f"nothing is left of the copy under grant {body['grant']}: that is final")
     version, destroyed = _inventory(lineage, delivery, body["note"])
+    if delivery.destroyed and not destroyed:  # what is said later of its models is still heard
+        raise InputError(f"nothing is left of the copy under grant {body['grant']}: that is final")
+    if not destroyed and version < max(delivery.version, delivery.at or 0):
+        raise InputError(f"the copy under grant {body['grant']} was at a later version already")
     delivery.acknowledged.append(
         Acknowledged(body["note"], version, destroyed, event.index, event.time)
     )
@@ -229,7 +233,9 @@ def _trained(lineage: Lineage, body: Body, event: Event) -> None:
     sources = tuple(Source(**source) for source in body["sources"])
     for source in sources:
         if source.release:
-            _release(lineage, {"release": source.release})
+            found = _release(lineage, {"release": source.release})
+            if source.version > found.dropped_to:
+                raise InputError(f"release {found.id} has no version {source.version} yet")
         elif source.model not in lineage.models:
             raise InputError(f"a model comes of {source.model}, which is not registered")
     lineage.models[body["model"]] = Model(
@@ -245,9 +251,21 @@ def _destroyed(lineage: Lineage, body: Body, event: Event) -> None:
     if model.gone:
         raise InputError(f"model {body['model']} is destroyed already")
     if model.owner in lineage.keys:  # who has a key to sign with answers with it
-        _signed(lineage, model.owner, body["note"])
+        _check_told(inventory.read(_signed(lineage, model.owner, body["note"])), body)
     said = (body["certificate"], body["complete"])
     model.destroyed = Destroyed(*said, event.index, event.time)
+
+
+def _check_told(said: Inventory, body: Body) -> None:
+    """Check that an inventory has the certificate that an event names. Raises InputError."""
+    told = next(
+        (each.certificate for each in said.destroyed_models if each.model == body["model"]), ""
+    )
+    found = certificate.parse(told.encode()) if told else None
+    if found is None or said.recipient != body["owner"] or found.owner != body["owner"]:
+        raise InputError(f"an inventory that does not say that model {body['model']} is destroyed")
+    if (sha256(told.encode()), found.complete) != (body["certificate"], body["complete"]):
+        raise InputError(f"model {body['model']}: another certificate than its owner signed")
 
 
 def _due(lineage: Lineage, body: Body, event: Event) -> None:
@@ -258,6 +276,9 @@ def _due(lineage: Lineage, body: Body, event: Event) -> None:
     _check_about(lineage, body)
     if not body["since"] <= body["due"] or body["since"] > event.time:
         raise InputError("a duty is due after its cause, and that is not in the future")
+    within = duties.latency(body)
+    if within is not None and body["due"] != body["since"] + within:
+        raise InputError(f"a duty to {body['duty']} is due when the stated time has passed")
     lineage.duties[event.index] = Duty(event.index, **body)
 
 
