@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import closing
+import socket
+import threading
+import time
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from letterlock.errors import (
 )
 from letterlock.gate import Gate
 from letterlock.gate.handover import key_body
+from letterlock.handover import fetch
 from letterlock.inbox import Inbox
 from letterlock.inbox import drops as applying
 from letterlock.inbox.drops import Applied, apply_drops
@@ -284,6 +288,59 @@ def test_a_crash_while_a_list_is_applied_leaves_one_copy_or_the_other(
     left = sorted(path.name for path in pair.copy.iterdir())
     assert ".new" not in left
     assert ".old" not in left
+
+
+@pytest.mark.parametrize("cut", ["between the renames", "before the old one is gone"])
+def test_nothing_is_countersigned_beside_a_version_that_should_be_gone(cut, pair):
+    """Killed in a swap: an inventory, or a destruction, first does away with what is left of it."""
+    pair.drop("ann")
+    whole = shutil.copytree(pair.copy / "outgoing", pair.copy / ".old")
+    if cut == "between the renames":
+        shutil.rmtree(pair.copy / "outgoing")
+        (pair.copy / ".new").mkdir()
+    inbox = Inbox(pair.inbox, now=LATER)
+    assert not inventory.parse(inbox.inventory(pair.release)).destroyed
+    assert not whole.exists()
+    (pair.copy / "outgoing").rename(whole)
+    inbox.destroy(pair.release)
+    assert inventory.parse(inbox.inventory(pair.release)).destroyed
+    assert not list(pair.copy.rglob("*.parquet"))
+
+
+def test_a_recall_that_was_seen_is_not_taken_back_by_an_older_head(pair, tmp_path):
+    """A mirror that shows the head of an hour ago, fresh and live, changes nothing here."""
+    before = shutil.copytree(pair.feed, tmp_path / "before")
+    with pair.gate() as gate:
+        gate.recall(pair.release, "a court")
+        gate.publish_drops()
+    for feed in (pair.feed, before):
+        with pytest.raises(GateClosed, match="was recalled"):
+            pair.apply(feed, now=NOW + DAY // 2 if feed == before else LATER)
+        assert b"recalled" in (pair.copy / "feed" / "head").read_bytes()
+
+
+@pytest.mark.parametrize("answer", ["headers", "trailers"])
+def test_a_server_that_never_ends_is_cut_off(answer, pair, monkeypatch):
+    """A line now and then, for ever: each comes in time, and all of them never do."""
+    monkeypatch.setattr(fetch, "PATIENCE", 0.3)
+    start = b"HTTP/1.1 200 OK\r\n"
+    if answer == "trailers":
+        start += b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+
+    def serve() -> None:
+        asked, _ = listening.accept()
+        with asked, suppress(OSError):
+            asked.sendall(start)
+            for _ in range(90):
+                asked.sendall(b"A: b\r\n")
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        with pytest.raises(StaleDrops, match="within"):
+            pair.apply(f"http://127.0.0.1:{listening.getsockname()[1]}/drops")
+        thread.join()
 
 
 def test_what_is_not_ours_to_say_is_refused(pair):

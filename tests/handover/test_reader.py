@@ -32,8 +32,9 @@ from letterlock.handover import reader as reading
 from letterlock.handover.feed import DropList
 from letterlock.handover.reads import reads
 from letterlock.inbox import Inbox
-from letterlock.inbox.drops import NEW, apply_drops
-from letterlock.inbox.drops import swap as into_place
+from letterlock.inbox.drops import apply_drops
+from letterlock.inbox.swap import NEW
+from letterlock.inbox.swap import swap as into_place
 from letterlock.release.manifest import PARTY_COLUMNS
 from letterlock.release.supersede import rewrite
 from receiving import DAY, Platform, left, names_of, platform

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import http.client
 import re
+import socket
 import stat
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -188,8 +190,14 @@ def _from_web(
     connection: http.client.HTTPConnection, path: str, name: str, limit: int
 ) -> bytes | None:
     end, what = time.monotonic() + PATIENCE, f"{connection.host}{path}/{_checked(name)}"
+    # A time-out of a socket starts anew with every byte, also of a header: cutting it bounds all.
+    cut = threading.Timer(0, _shut, [connection])
+    cut.daemon = True
     try:
         with contextlib.closing(connection):
+            connection.connect()
+            cut.interval = max(end - time.monotonic(), 0)
+            cut.start()
             connection.request("GET", f"{path}/{name}", headers={"Accept-Encoding": "identity"})
             response = connection.getresponse()
             if response.status == http.client.NOT_FOUND:
@@ -199,11 +207,20 @@ def _from_web(
             found = bytearray()
             while len(found) <= limit and (chunk := response.read1(_CHUNK)):
                 found += chunk
-                if time.monotonic() > end:
-                    raise StaleDrops(f"{what}: it did not come within {PATIENCE:g} seconds")
+            if time.monotonic() >= end:  # what came may be a part
+                raise StaleDrops(f"{what}: it did not come within {PATIENCE:g} seconds")
             return _bounded(bytes(found), limit, what)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise StaleDrops(f"{what}: cannot be fetched: {error}") from error
+        late = f" within {PATIENCE:g} seconds" if time.monotonic() >= end else ""
+        raise StaleDrops(f"{what}: cannot be fetched{late}: {error}") from error
+    finally:
+        cut.cancel()
+
+
+def _shut(connection: http.client.HTTPConnection) -> None:
+    """End a conversation from another thread: whoever waits for a byte gets none."""
+    with contextlib.suppress(OSError, AttributeError):  # over already
+        connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _bounded(data: bytes, limit: int, what: str) -> bytes:

@@ -13,13 +13,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from letterlock.errors import GateClosed, LetterlockError, ReleaseError, UsageError
 from letterlock.errors import VerificationError as Mismatch
-from letterlock.handover import feed, fetch, package
+from letterlock.handover import feed, fetch
+from letterlock.handover.feed import Head
 from letterlock.handover.fetch import Current
 from letterlock.inbox.folder import DESTROYED, FEED, POLICY, Inbox, read
+from letterlock.inbox.swap import NEW, swap
 from letterlock.record import note as notes
 from letterlock.record import quorum
 from letterlock.record.quorum import Policy
@@ -27,10 +29,6 @@ from letterlock.release import manifest
 from letterlock.release.supersede import Left, rewrite
 from letterlock.release.verify import verify
 from letterlock.store import files
-
-NEW: Final = ".new"
-OLD: Final = ".old"
-"""Beside a copy, while it is swapped: the version that comes, and the one that goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +61,17 @@ def apply_drops(
             raise UsageError("the grant names no drop lists: say where they are with --feed")
         trusted = quorum.parse(read(folder / POLICY) if policy is None else policy)
         try:
-            recover(folder)
             before = manifest.version_of(manifest.read(folder))
+            own = _own_head(folder, trusted)
             found = fetch.current(
                 fetch.reader_of(address or granted.feed), trusted, origin=granted.origin,
-                release=release, seen=max(before, _seen(folder, trusted)),
+                release=release, seen=max(before, own.number if own else 0),
                 now=inbox.now(granted.time),
             )  # fmt: skip
-            _keep(folder / FEED, found)
-            if found.head.recalled:
+            recalled = own is not None and own.recalled  # that is final: nobody takes it back
+            if not recalled:
+                _keep(folder / FEED, found)
+            if recalled or found.head.recalled:
                 raise GateClosed(
                     f"release {release} was recalled: destroy the copy and countersign that, "
                     f"letterlock inventory {release} --destroyed"
@@ -114,39 +114,12 @@ def _check_left(left: Left, published: Mapping[str, Any]) -> None:
             )
 
 
-def swap(folder: Path) -> None:
-    """Put the new version in its place; whoever has the old one's files open keeps them.
-
-    The sidecars go first: they describe the version that goes.
-    """
-    place, new, old = folder / manifest.OUTGOING, folder / NEW, folder / OLD
-    if (folder / package.SIDECARS).exists():
-        shutil.rmtree(folder / package.SIDECARS)
-    place.rename(old)
-    (new / manifest.OUTGOING).rename(place)
-    files.sync(folder)
-    new.rmdir()
-    shutil.rmtree(old)
-
-
-def recover(folder: Path) -> None:
-    """Finish, or take back, what was cut off while a list was applied. Raises OSError."""
-    place, new, old = folder / manifest.OUTGOING, folder / NEW, folder / OLD
-    if not place.exists() and old.exists():
-        old.rename(place)  # the new version is made again
-        files.sync(folder)
-    for left in (new, old):
-        if left.exists():
-            shutil.rmtree(left)
-
-
-def _seen(folder: Path, policy: Policy) -> int:
-    """Return the number of the newest list that this copy's own feed names; 0 if there is none."""
-    path = folder / FEED / feed.HEAD
-    with suppress(LetterlockError, OSError), path.open("rb") as file:
+def _own_head(folder: Path, policy: Policy) -> Head | None:
+    """Return the newest head that was seen here, however old it is; None before the first."""
+    with suppress(LetterlockError, OSError), (folder / FEED / feed.HEAD).open("rb") as file:
         head = feed.check_head(file.read(notes.MAX_SIZE), policy)
-        return head.number if head.release == folder.name else 0
-    return 0
+        return head if head.release == folder.name else None
+    return None
 
 
 def _keep(folder: Path, found: Current) -> None:

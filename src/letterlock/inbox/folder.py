@@ -42,7 +42,7 @@ from letterlock.evidence.verify import ReleaseFiles
 from letterlock.handover import age, card, grant, logged, package
 from letterlock.handover.card import Card
 from letterlock.handover.grant import Grant
-from letterlock.inbox import models
+from letterlock.inbox import models, swap
 from letterlock.lineage import inventory
 from letterlock.lineage.inventory import Gone, Inventory
 from letterlock.record import quorum
@@ -332,6 +332,7 @@ class Inbox:
                 shutil.rmtree(left)
             for release in self.releases():
                 folder = self.folder / RECEIVED / release
+                swap.recover(folder)  # before anything is said of what is here
                 if (folder / DESTROYED).exists() and (folder / manifest.OUTGOING).exists():
                     shutil.rmtree(folder / manifest.OUTGOING)
         except OSError as error:
