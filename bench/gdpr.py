@@ -133,6 +133,11 @@ def load(folder: Path, ledger: str, evidence: str, rows: int, table: str) -> dic
         if evidence == "with":
             gate.publish_log()
         found["events"] = gate.store.head().index + 1
+    if ledger:  # as PostgreSQL does by itself within a minute of so many rows
+        import psycopg  # noqa: PLC0415
+
+        with psycopg.connect(ledger, autocommit=True) as connection:
+            connection.execute("ANALYZE")
     return found
 
 

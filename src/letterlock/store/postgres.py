@@ -27,13 +27,15 @@ BATCH: Final = 20_000
 
 _SCHEME: Final = "postgresql://"
 _SECRETS: Final = frozenset({"password", "sslpassword"})
-# One waits as long as for SQLite; a machine that is gone loses its locks in two minutes.
+# Cursors are read to their end; a machine that is gone loses its locks in two minutes.
 _SESSION: Final = (
     "SET synchronous_commit = on",
+    "SET cursor_tuple_fraction = 1",
     "SET tcp_keepalives_idle = 60",
     "SET tcp_keepalives_interval = 10",
     "SET tcp_keepalives_count = 6",
 )
+# As long as for SQLite.
 _WAIT: Final = "SET LOCAL lock_timeout = '30s'"
 # Advisory locks are the whole database's, which may hold several ledgers, each in its schema.
 _KEY: Final = "hashtextextended(concat('letterlock/{}/', to_regclass('event')::oid), 0)"
