@@ -117,6 +117,19 @@ def test_without_a_delivery_nothing_is_judged(tmp_path, monkeypatch):
         assert not (gate.folder / "log" / "drops").exists()
 
 
+def test_a_model_of_a_release_that_was_not_handed_over_is_owed_for_too(tmp_path):
+    """Who trains from the platform's own folder leaves no delivery, and a no reaches the model."""
+    with closing(workspace(tmp_path / "w")) as gate:
+        release = gate.build(PURPOSE, RECIPIENT).release
+        (tmp_path / "weights").mkdir()
+        (tmp_path / "weights" / "model").write_bytes(b"1")
+        model = gate.register_model(tmp_path / "weights", "m", releases=[release]).model
+        withdraw(gate.folder, "ann")
+        assert gate.publish_drops() == []
+        owed = [duty for duty in gate.lineage().open() if duty.duty == "forget"]
+        assert [duty.model for duty in owed] == [model.digest]
+
+
 def test_whoever_withdraws_is_on_the_next_list(gate):
     """One person, her pseudonym, why and since when; and the duties that follow."""
     no(gate, "ann")
@@ -264,6 +277,18 @@ def test_one_release_that_cannot_be_judged_does_not_stop_the_others(gate, tmp_pa
         gate.publish_drops()
     releases = gate.lineage().releases
     assert (releases[first].dropped_to, releases[second].dropped_to) == (0, 1)
+    assert (gate.folder / "log" / "drops" / second / "head").exists()
+
+
+def test_a_list_that_is_lost_stops_the_head_of_its_release_alone(gate):
+    """The others get theirs; then the error is told."""
+    no(gate, "ann")
+    gate.sweep()
+    first, second = only(gate).id, gate.build(PURPOSE, RECIPIENT).release
+    delivered(gate, second)
+    (gate.folder / "log" / "drops" / first / "1.json").unlink()
+    with pytest.raises(LogError, match="restore it"):
+        gate.publish_drops()
     assert (gate.folder / "log" / "drops" / second / "head").exists()
 
 

@@ -18,7 +18,8 @@ import letterlock
 from letterlock.errors import GateClosed, InputError, StaleDrops, UsageError, WorkspaceError
 from letterlock.handover.feed import DropList
 from letterlock.handover.reads import lines, reads
-from letterlock.lineage import events
+from letterlock.inbox import Inbox
+from letterlock.lineage import events, inventory
 from letterlock.lineage.digest import digest_of
 from receiving import names_of, platform
 from workspaces import NOW, PURPOSE, RECIPIENT
@@ -244,3 +245,24 @@ def test_processes_that_append_at_once_lose_no_line(tmp_path):
     assert all(os.waitpid(child, 0)[1] == 0 for child in children)
     found = sorted((line["n"], line["k"]) for line in lines(path))
     assert found == [(n, k) for n in range(4) for k in range(25)]
+
+
+def test_the_same_weights_of_two_runs_are_one_model_of_an_inventory(made, copy, tmp_path):
+    """Trained again, bit for bit, from what a list leaves: one model, of the oldest version."""
+    weights = tmp_path / "weights"
+
+    def trained() -> None:
+        with training(weights) as run:
+            run.open_release(copy, purpose=PURPOSE)
+            weights.mkdir(exist_ok=True)
+            (weights / "model.safetensors").write_bytes(b"as ever")
+
+    trained()
+    drops = DropList(made.gate.origin, made.release, 1, names_of(copy)[0])
+    (copy / "feed" / "1.json").write_bytes(drops.encode())
+    made.head(copy, drops)
+    trained()
+    assert [line["sources"][0]["version"] for line in models(copy)] == [0, 1]
+    said = inventory.parse(Inbox(tmp_path / "inbox", now=NOW).inventory(made.release))
+    (model,) = said.models
+    assert model.sources == ({"release": made.release, "version": 0},)

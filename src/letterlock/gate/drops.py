@@ -96,6 +96,8 @@ class Drops(Items, Obligations, PublicLog):
     ) -> list[Swept]:
         """Judge what was delivered (for a purpose and recipient) as of now; list whom to drop.
 
+        So is what a model learned from without a delivery: the release lies here, for its makers.
+
         What is owed for it is recorded with the list. Raises the error of a release that cannot be
         judged, once all others are.
         """
@@ -109,13 +111,14 @@ class Drops(Items, Obligations, PublicLog):
     ) -> tuple[list[Swept], dict[str, LetterlockError]]:
         found: list[Swept] = []
         failed: dict[str, LetterlockError] = {}
+        lineage = self.lineage()
         asked = [
             release.id
-            for release in self.lineage().releases.values()
-            if release.deliveries
-            and release.recalled is None
+            for release in lineage.releases.values()
+            if release.recalled is None
             and purpose in {None, release.purpose}
             and recipient in {None, release.recipient}
+            and (release.deliveries or any(lineage.models_of(release.id)))
         ]
         if not asked:
             return found, failed
@@ -314,8 +317,12 @@ class Drops(Items, Obligations, PublicLog):
         if delivered:
             size = self.publish_log(progress, ask=ask).trusted.checkpoint.size
             with self._dropping():
-                judged = [release for release in delivered if release.id not in failed]
-                heads = [self._publish_head(release, as_of, size) for release in judged]
+                for release in delivered:
+                    if release.id not in failed:
+                        try:
+                            heads.append(self._publish_head(release, as_of, size))
+                        except LetterlockError as lost:
+                            failed[release.id] = lost
         for error in failed.values():
             raise error
         return heads

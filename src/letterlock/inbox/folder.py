@@ -275,7 +275,7 @@ class Inbox:
     def countersign(self, release: str) -> bytes:
         """Do so for a caller that has the lock."""
         folder, granted = self.path(release), self.grant_of(release)
-        made = tuple(map(inventory.trained, models.models_in(folder)))
+        made = tuple(map(inventory.trained, models.trained_in(folder)))
         gone = tuple(Gone(**each) for each in models.destroyed_in(folder))
         found = Inventory(
             granted.grant, granted.release, granted.recipient, granted.version,

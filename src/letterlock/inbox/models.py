@@ -111,6 +111,32 @@ def models_in(place: Path) -> list[dict[str, Any]]:
     return found
 
 
+def trained_in(place: Path) -> list[dict[str, Any]]:
+    """Return the models that came of the release in a folder, each once. As `models_in`.
+
+    Of one that several runs made, the same bytes each time, the sources are those of all of them,
+    and of a release the oldest version: whoever may be in it is said to be.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for line in models_in(place):
+        known = found.setdefault(line["model"], line)
+        if known is not line:
+            known["sources"] = _joined([*known["sources"], *line["sources"]])
+    return list(found.values())
+
+
+def _joined(sources: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    versions: dict[str, int] = {}
+    models: list[dict[str, Any]] = []
+    for each in sources:
+        if "release" in each:
+            version = versions.get(each["release"], each["version"])
+            versions[each["release"]] = min(version, each["version"])
+        elif each not in models:
+            models.append(each)
+    return [*({"release": r, "version": v} for r, v in versions.items()), *models]
+
+
 def destroyed_in(place: Path) -> list[dict[str, Any]]:
     """Return what was destroyed of these, as an inventory says it: the newest certificate each."""
     found = {}
