@@ -22,7 +22,7 @@ from letterlock.errors import (
 )
 from letterlock.gate import Gate
 from letterlock.gate.handover import key_body
-from letterlock.handover import fetch
+from letterlock.handover import feed, fetch
 from letterlock.inbox import Inbox
 from letterlock.inbox import drops as applying
 from letterlock.inbox.drops import Applied, apply_drops
@@ -34,6 +34,7 @@ from letterlock.release import manifest
 from letterlock.release.verify import verify
 from letterlock.store.keys import ED25519
 from letterlock.web import log as web
+from receiving import names_of
 from witnessing import running, witness_keys
 from workspaces import NOW, PURPOSE, RECIPIENT, approved, refusal, rows_of, workspace
 
@@ -313,9 +314,9 @@ def test_a_recall_that_was_seen_is_not_taken_back_by_an_older_head(pair, tmp_pat
     with pair.gate() as gate:
         gate.recall(pair.release, "a court")
         gate.publish_drops()
-    for feed in (pair.feed, before):
+    for shown in (pair.feed, before):
         with pytest.raises(GateClosed, match="was recalled"):
-            pair.apply(feed, now=NOW + DAY // 2 if feed == before else LATER)
+            pair.apply(shown, now=NOW + DAY // 2 if shown == before else LATER)
         assert b"recalled" in (pair.copy / "feed" / "head").read_bytes()
 
 
@@ -341,6 +342,29 @@ def test_a_server_that_never_ends_is_cut_off(answer, pair, monkeypatch):
         with pytest.raises(StaleDrops, match="within"):
             pair.apply(f"http://127.0.0.1:{listening.getsockname()[1]}/drops")
         thread.join()
+
+
+def test_a_list_that_names_fewer_than_before_is_not_believed(pair, tmp_path):
+    """By whoever saw the one before, though the log has signed and published it."""
+    pair.drop("ann")
+    with pair.gate() as gate:
+        (first,) = gate.lineage().releases[pair.release].lists
+        keys, names = gate.plain_signers(), feed.parse_list((pair.feed / "1.json").read_bytes())
+        others = set(names_of(pair.copy)) - {names.pseudonyms}
+        less = feed.DropList(gate.origin, pair.release, 2, b"".join(sorted(others)[:2]))
+        head = feed.Head(gate.origin, pair.release, 2, less.digest, LATER // 10**6, first.index)
+    shutil.copytree(pair.feed, tmp_path / "less")
+    (tmp_path / "less" / "2.json").write_bytes(less.encode())
+    (tmp_path / "less" / "head").write_bytes(feed.sign_head(head, keys))
+    pair.apply()
+    with pytest.raises(StaleDrops, match="leaves out 1 that list 1 names"):
+        pair.apply(tmp_path / "less")
+    known = fetch.Current(head, names, {})
+    with pair.gate() as gate, pytest.raises(StaleDrops, match="a list only grows"):
+        fetch.current(
+            fetch.reader_of(str(tmp_path / "less")), gate.trust(), origin=gate.origin,
+            release=pair.release, known=replace(known, head=replace(head, number=1)), now=LATER,
+        )  # fmt: skip
 
 
 def test_what_is_not_ours_to_say_is_refused(pair):

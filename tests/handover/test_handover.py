@@ -154,6 +154,13 @@ def test_a_stale_release_does_not_go(both: Companies):
     refused(both, GateClosed, "stale")
 
 
+@pytest.mark.parametrize("feed", ["ftp://x", "http://", "a\nb", "x" * 2001])
+def test_a_grant_names_an_address_that_can_be_read(both: Companies, feed: str):
+    """A mistyped one is found before a grant is spent on it."""
+    both.approve()
+    refused(both, InputError, "address", feed=feed)
+
+
 def test_a_recipient_without_a_key_gets_nothing(tmp_path: Path):
     """There is nobody to encrypt to: not even a grant is made."""
     both = companies.found(tmp_path)

@@ -30,6 +30,7 @@ from letterlock.gate.releases import Releases
 from letterlock.gate.workspace import signed_by, silent
 from letterlock.handover import age, package
 from letterlock.handover.card import Card
+from letterlock.handover.fetch import reader_of
 from letterlock.handover.grant import Letter
 from letterlock.ledger import Draft
 from letterlock.lineage import duties, inventory
@@ -44,6 +45,8 @@ from letterlock.store.witnesses import gather
 DAY: Final[Time] = 86_400_000_000
 EXPIRES: Final = 7
 """Days that a recipient has to take a package in."""
+LONGEST_FEED: Final = 2000
+"""Characters of the address of drop lists: it is part of the grant."""
 PACKAGE: Final = ".letterlock"
 LETTER: Final = ".key"
 
@@ -159,8 +162,12 @@ class Handovers(Releases, Proofs, Models):
 
         The grant is recorded and public before the first byte is written; whatever stops this
         after that leaves a grant that is spent, and another call makes another one. Raises
-        GateClosed if it may not go now, UsageError, VerificationError, SignatureError.
+        GateClosed if it may not go now, UsageError, VerificationError, SignatureError; InputError
+        if no recipient could read drop lists at `feed`.
         """
+        if len(feed) > LONGEST_FEED or (feed and not feed.isprintable()):
+            raise InputError(f"an address of drop lists has up to {LONGEST_FEED} characters")
+        reader_of(feed)
         asked = self._release(release)
         self.sweep(asked.purpose, asked.recipient, progress=progress)
         with self._one_build():

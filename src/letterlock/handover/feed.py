@@ -71,6 +71,16 @@ class DropList:
         """Return how many people it names."""
         return len(self.pseudonyms) // NAME_SIZE
 
+    def check_keeps(self, before: DropList) -> None:
+        """Check that it names everybody that an earlier list named. Raises InputError."""
+        names, size = (self.pseudonyms, before.pseudonyms), NAME_SIZE
+        now, then = ({n[at : at + size] for at in range(0, len(n), size)} for n in names)
+        if lost := len(then - now):
+            raise InputError(
+                f"list {self.number} leaves out {lost} that list {before.number} names: a list "
+                "only grows"
+            )
+
     def encode(self) -> bytes:
         """Write the file."""
         text = self.pseudonyms.hex()

@@ -108,6 +108,8 @@ def _current(  # noqa: PLR0913, PLR0917 - as current
     drops = feed.parse_list(files[name])
     if (drops.origin, drops.release, drops.number) != (origin, release, head.number):
         raise StaleDrops(f"release {release}: {name} is a list of another log, release or number")
+    if known is not None and known.drops is not None:
+        drops.check_keeps(known.drops)
     proof = read(proof_name, MAX_SIZE)
     if proof is None:
         if policy.quorum is not None:

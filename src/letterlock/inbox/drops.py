@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from letterlock.errors import GateClosed, LetterlockError, ReleaseError, UsageError
+from letterlock.domain import sha256
+from letterlock.errors import (
+    GateClosed,
+    InputError,
+    LetterlockError,
+    ReleaseError,
+    StaleDrops,
+    UsageError,
+)
 from letterlock.errors import VerificationError as Mismatch
 from letterlock.handover import feed, fetch
 from letterlock.handover.feed import Head
@@ -68,6 +76,7 @@ def apply_drops(
                 release=release, seen=max(before, own.number if own else 0),
                 now=inbox.now(granted.time),
             )  # fmt: skip
+            _check_keeps(folder, own, found)
             recalled = own is not None and own.recalled  # that is final: nobody takes it back
             if not recalled:
                 _keep(folder / FEED, found)
@@ -120,6 +129,18 @@ def _own_head(folder: Path, policy: Policy) -> Head | None:
         head = feed.check_head(file.read(notes.MAX_SIZE), policy)
         return head if head.release == folder.name else None
     return None
+
+
+def _check_keeps(folder: Path, own: Head | None, found: Current) -> None:
+    """Check that nobody is off the list who was on the one that was seen. Raises StaleDrops."""
+    if own is None or not own.number or found.drops is None:
+        return
+    try:
+        data = fetch.reader_of(str(folder / FEED))(feed.list_name(own.number), feed.MAX_LIST)
+        if data is not None and sha256(data) == own.digest:
+            found.drops.check_keeps(feed.parse_list(data))
+    except InputError as error:
+        raise StaleDrops(f"release {found.head.release}: {error}") from error
 
 
 def _keep(folder: Path, found: Current) -> None:
