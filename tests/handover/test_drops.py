@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from letterlock.domain import DAY
@@ -278,6 +279,26 @@ def test_one_release_that_cannot_be_judged_does_not_stop_the_others(gate, tmp_pa
     releases = gate.lineage().releases
     assert (releases[first].dropped_to, releases[second].dropped_to) == (0, 1)
     assert (gate.folder / "log" / "drops" / second / "head").exists()
+
+
+@pytest.mark.parametrize("how", ["renamed", "cut off", "gone", "a shard gone"])
+def test_a_release_that_was_altered_here_gets_no_fresh_head(gate, how):
+    """Whoever is renamed in the members table would be on no list: that is found, and said."""
+    place = gate.folder / "releases" / only(gate).id / "outgoing"
+    head = (gate.folder / "log" / "drops" / only(gate).id / "head").read_bytes()
+    path = place / "members.parquet"
+    names = pq.read_table(path).column(0).to_pylist()
+    if how == "renamed":
+        others = [bytes(31) + bytes([n]) for n in range(len(names))]
+        pq.write_table(pa.table({"pseudonym": pa.array(others, pa.binary(32))}), path)
+    elif how == "cut off":
+        path.write_bytes(path.read_bytes()[:-9])
+    else:
+        (path if how == "gone" else next((place / "data").rglob("*.parquet"))).unlink()
+    no(gate, "ann")
+    with pytest.raises(VerificationError):
+        gate.publish_drops()
+    assert (gate.folder / "log" / "drops" / only(gate).id / "head").read_bytes() == head
 
 
 def test_a_list_that_is_lost_stops_the_head_of_its_release_alone(gate):

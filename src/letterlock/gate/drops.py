@@ -230,14 +230,19 @@ class Drops(Items, Obligations, PublicLog):
     def _place(self, release: Release) -> Path:
         """Return the folder of a release, whose manifest is the one that was sealed last.
 
+        So are the two tables that say who is in it: a name altered there would be on no list.
         Raises VerificationError.
         """
         folder = self.folder / "releases" / release.id
         data = manifest.content(folder)
         if sha256(data) != release.current.manifest:
             raise VerificationError(f"{folder} is not what was sealed")
-        (withheld,) = manifest.parse(data)["private"]
+        record = manifest.parse(data)
+        (withheld,) = record["private"]
         check_hash(folder / manifest.PRIVATE, manifest.WITHHELD, withheld)
+        for entry in record["files"]:
+            if entry["path"] == manifest.MEMBERS:
+                check_hash(folder / manifest.OUTGOING, manifest.MEMBERS, entry)
         return folder
 
     def _named_in(self, release: Release, found: Affected) -> dict[bytes, int]:

@@ -342,7 +342,9 @@ def _readable(folder: Path, read: Callable[[], _T]) -> _T:
     """Do what reads a release's files; of what they hold only VerificationError is raised."""
     try:
         return read()
-    except (ValueError, LookupError, TypeError, InputError, pa.ArrowException) as error:
+    except (
+        FileNotFoundError, ValueError, LookupError, TypeError, InputError, pa.ArrowException,
+    ) as error:  # fmt: skip
         raise VerificationError(f"{folder}: a file cannot be read: {error}") from error
 
 
