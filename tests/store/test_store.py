@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from functools import cached_property
@@ -150,3 +152,24 @@ def replay(one: SqlStore, other: SqlStore) -> None:
     """Record the events of one ledger in another, at their times."""
     for time, events in groupby(everything(one), key=lambda event: event.time):
         other.append([Draft(e.kind, e.body or {}) for e in events], now=time)
+
+
+_HOLDER = """
+import sqlite3, sys, time
+held = sqlite3.connect(sys.argv[1], isolation_level=None)
+for each in ("PRAGMA locking_mode=EXCLUSIVE", "BEGIN IMMEDIATE"):
+    held.execute(each)
+print("held", flush=True)
+time.sleep(0.5)
+"""
+
+
+def test_columns_wait_for_a_process_that_has_the_file_to_itself(tmp_path):
+    """As the last one does that closes it: who reads columns then is not refused, but waits."""
+    with closing(SqlitePlace(tmp_path / "ledger.db").create()) as store:
+        holder = [sys.executable, "-c", _HOLDER, str(tmp_path / "ledger.db")]
+        with subprocess.Popen(holder, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"held\n"
+            # Below `columns`, whose other reads would wait in its place.
+            assert store._fetch("SELECT subject FROM person").num_rows == 0  # noqa: SLF001 - see above

@@ -21,6 +21,9 @@ from letterlock.errors import LedgerError, UnknownVersion, WorkspaceError
 from letterlock.store import migrate
 from letterlock.store.sql import UNKNOWN, UNKNOWN_INDEX, SqlStore
 
+_PATIENCE: Final = "busy_timeout=30000"
+"""Milliseconds to wait for a process that has the file to itself: the last one to close it, say."""
+
 SCHEMA: Final = 1
 """PRAGMA user_version: what programs from before there were revisions look at."""
 BATCH: Final = 20_000
@@ -104,6 +107,8 @@ class SqliteStore(SqlStore):
             closing(adbc.connect(str(self._path))) as connection,
             closing(connection.cursor()) as cursor,
         ):
+            cursor.execute(f"PRAGMA {_PATIENCE}")  # this library waits for nobody by itself
+            cursor.fetchall()
             cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": "65536"})
             cursor.execute(query)
             return cursor.fetch_arrow_table()
@@ -178,7 +183,7 @@ def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - the 
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
-        "busy_timeout=30000",
+        _PATIENCE,
         "secure_delete=ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
