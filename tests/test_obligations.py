@@ -74,8 +74,9 @@ def certificate(folder: Path, model: str, owner: str = RECIPIENT, **change: str)
     """Write a certificate of destruction."""
     place = Place("cluster", change.get("outcome", "erased"), "all nodes")
     found = Certificate(
-        model, owner, "A. Keeper", "overwritten", NOW, (place,), change.get("backups", "erased")
-    )
+        model, owner, "A. Keeper", "overwritten", int(change.get("time", NOW)), (place,),
+        change.get("backups", "erased"),
+    )  # fmt: skip
     path = folder / "certificate.json"
     path.write_bytes(found.encode())
     return path
@@ -379,3 +380,17 @@ def test_a_clock_that_is_set_back_opens_no_gate(both):
             back.check_open(PURPOSE, RECIPIENT)
         assert {each.state for each in back.obligations()} == {"met", "overdue"}
         assert back.sweep()
+
+
+def test_a_certificate_of_what_is_yet_to_be_done_shows_nothing(both, tmp_path):
+    """Its recipient signed it, dated next year: refused, and the model is there."""
+    first = told("model", "list", "-i", both.inbox)["models"][0]["model"]
+    path = certificate(tmp_path, first, time=str(NOW + 365 * DAY))
+    said("model", "destroy", first, "--certificate", path, "-i", both.inbox, "--now", SOON)
+    out = tmp_path / "inventory"
+    said("inventory", both.release, "-i", both.inbox, "--out", out, "--now", SOON)
+    assert "not what will be" in said(
+        "acknowledge", out, "-w", both.platform, "--now", SOON, code=1
+    )
+    states = {m["model"]: m["state"] for m in told("model", "list", "-w", both.platform)["models"]}
+    assert states[first] != "destroyed"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from letterlock.domain import RecipientClass, sha256
+from letterlock.domain import RecipientClass, sha256, text_of
 from letterlock.errors import InputError, UsageError
 from letterlock.gate.obligations import Obligations
 from letterlock.ledger import Draft, Event
@@ -17,7 +17,9 @@ from letterlock.lineage.digest import digest_of
 from letterlock.lineage.events import HOWS
 from letterlock.lineage.fold import take
 from letterlock.lineage.graph import Duty, Lineage, Model
+from letterlock.record.quorum import AHEAD
 
+_SECOND: Final = 1_000_000
 _SAID: Final = ("model", "name", "sources", "files", "bytes")
 
 
@@ -135,7 +137,12 @@ class Models(Obligations):
         return _model(self.lineage(), digest)
 
     def _destroyed(self, told: Certificate, note: str) -> Draft:
-        """Publish a certificate, and return the event that names it."""
+        """Publish a certificate, and return the event that names it. Raises InputError."""
+        if told.time > self._as_of(None) + AHEAD * _SECOND:
+            raise InputError(
+                f"the certificate of model {told.model:.12} is dated {text_of(told.time)}: it says "
+                "what was done, not what will be"
+            )
         data = told.encode()
         self.publish_blob(data)
         said = {"model": told.model, "owner": told.owner, "certificate": sha256(data)}
