@@ -17,6 +17,7 @@ from letterlock.handover import feed, logged
 from letterlock.handover.feed import DropList, Head
 from letterlock.inbox import Inbox
 from letterlock.ledger import Draft
+from letterlock.lineage import duties
 from letterlock.record.memberset import MemberSet
 from letterlock.release.manifest import MEMBERS, OUTGOING, PARTY_COLUMNS
 from workspaces import NOW, PURPOSE, RECIPIENT, approved, workspace
@@ -81,7 +82,8 @@ class Platform:
             "release": self.release, "version": number, "list": drops.digest,
             "dropped": drops.count, "upto": self.gate.store.head().index, **left,
         }  # fmt: skip
-        index = self.gate.record_linked(Draft("drops.published", body))
+        owed = duties.for_drops(self.gate.lineage(), self.release, number, at, {"withdrawn": 1}, ())
+        index = self.gate.record_linked(*owed, Draft("drops.published", body))
         self.gate.publish_log()
         put(copy / "feed" / feed.list_name(number), drops.encode())
         put(copy / "feed" / feed.proof_name(number), logged.encode(self.logged(index)))

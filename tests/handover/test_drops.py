@@ -406,6 +406,20 @@ def test_a_crash_while_superseding_leaves_one_version_or_the_other(step, before,
         again.check_log()
 
 
+def test_the_version_before_goes_with_the_next_sweep(gate):
+    """A kill between the swap and the removal leaves it: with everybody who had to be dropped."""
+    no(gate, "ann")
+    gate.sweep()
+    place = gate.folder / "releases" / only(gate).id
+    old = place.with_name(f".{place.name}.old")
+    before = shutil.copytree(place, gate.folder.parent / "before")
+    gate.supersede(only(gate).id)
+    shutil.copytree(before, old)
+    gate.sweep()
+    assert not old.exists()
+    assert verify(place).record["supersedes"]["version"] == 1
+
+
 def test_a_release_that_is_not_what_was_sealed_is_not_superseded(gate):
     """What somebody changed here is neither judged nor passed on."""
     no(gate, "ann")

@@ -208,3 +208,14 @@ def test_a_duty_is_known_by_its_place() -> None:
     duty = history.lineage().duties[first.index]
     assert duty.id == f"O-{first.index}"
     assert replace(duty, index=7).id == "O-7"
+
+
+def test_a_recall_that_was_recorded_alone_is_owed_for_all_the_same() -> None:
+    """Whoever leaves the duties out: they are missing, with the recall's own clock."""
+    history, release = cascade()
+    recalled = history.add("release.recalled", release=release, order="quietly")
+    late = duties.missing(history.lineage(), ())
+    assert {draft.body["duty"] for draft in late if draft.body["cause"] == "recall"} == {
+        "erase", "destroy",
+    }  # fmt: skip
+    assert {d.body["since"] for d in late if d.body["cause"] == "recall"} == {recalled.time}

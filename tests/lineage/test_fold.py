@@ -219,6 +219,8 @@ def test_drop_lists_are_numbered_and_only_grow() -> None:
         again(history, place, **change)
         refused(history, why)
         history.events.pop()
+    again(history, place, version=2, dropped=20, members=70)
+    refused(history, "nothing is owed for it")
 
 
 def test_a_model_comes_of_something_that_is_known() -> None:

@@ -467,11 +467,19 @@ class Drops(Items, Obligations, PublicLog):
             yield
 
     def _finish(self, release: str) -> None:
-        """Put a release's newest version in its place, if that was interrupted: WorkspaceError."""
-        found = self._release(release)
-        if _digest(self.folder / "releases" / release) != found.current.manifest:
-            with self._one_build():
-                pass
+        """Put a release's newest version in its place, if that was interrupted: WorkspaceError.
+
+        And do away with the one before it, in which are people who had to be dropped.
+        """
+        found, work = self._release(release), self._work(release)
+        behind = _digest(self.folder / "releases" / release) != found.current.manifest
+        if behind or work.with_name(work.name + OLD).exists():
+            try:
+                with self._one_build():
+                    pass
+            except WorkspaceError:  # whoever is building does it
+                if behind:
+                    raise
 
     def _recover(self, left: Path) -> None:
         """Finish what was sealed or superseded but not yet in its place; remove what was not."""

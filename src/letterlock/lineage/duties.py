@@ -75,6 +75,12 @@ def for_drops(  # noqa: PLR0913, PLR0917 - whom a list drops from what, why, sin
     return found
 
 
+def is_listed(lineage: Lineage, release: str, number: int) -> bool:
+    """Say whether the duty is recorded that a drop list of a release begins with."""
+    recorded = reversed(lineage.duties.values())
+    return any((d.duty, d.release, d.version) == ("drop", release, number) for d in recorded)
+
+
 def for_model(lineage: Lineage, digest: str, policies: Iterable[PolicyVersion]) -> list[Draft]:
     """Return what is owed for a model that is registered after its data was dropped or recalled.
 
@@ -100,12 +106,18 @@ def _of_model(
 def missing(lineage: Lineage, policies: Iterable[PolicyVersion]) -> list[Draft]:
     """Return what is owed and was recorded by nobody: of a copy or model that was not known then.
 
-    One that went, or was told, in the same moment as somebody else recorded the list or recall.
+    One that went, or was told, in the same moment as somebody else recorded the list or recall; or
+    everything of a recall that was recorded alone.
     """
+    policies = list(policies)
     days, causes = model_days(policies), _causes(lineage)
     known = {_about(duty.body()) for duty in lineage.duties.values()}
     still = {_about(duty.body()) for duty in lineage.open()}
     found = []
+    for release in lineage.releases.values():
+        told = any(cause.duty == "erase" for cause in causes.get(release.id, ()))
+        if release.recalled is not None and not told:
+            found += for_recall(lineage, release.id, release.recalled, "", policies)
     for model in lineage.models.values():
         late = [] if model.gone else _of_model(lineage, model, days, causes)
         found += [draft for draft in late if _about(draft.body) not in known]

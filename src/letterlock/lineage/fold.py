@@ -219,6 +219,10 @@ def _dropped(lineage: Lineage, body: Body, event: Event) -> None:
     left = before.members if before else found.versions[0].members
     if body["dropped"] <= (before.dropped if before else 0) or body["members"] >= left:
         raise InputError(f"drop list {body['version']} of release {found.id} drops nobody new")
+    if not duties.is_listed(lineage, found.id, body["version"]):
+        raise InputError(
+            f"drop list {body['version']} of release {found.id}: nothing is owed for it"
+        )
     found.lists.append(
         DropList(
             body["version"], body["list"], body["dropped"], body["members"], body["depth"],
