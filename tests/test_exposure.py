@@ -307,6 +307,15 @@ def test_the_text_says_what_the_json_says(demo, capsys):
     assert code == 2
 
 
+@pytest.mark.parametrize("words", [
+    ("exposure",), ("disgorge", "--order", "1", "--text", __file__, "--dry-run"),
+])  # fmt: skip
+def test_a_place_that_nobody_lives_in_is_a_slip(demo, capsys, words):
+    """An order for a misspelt place must not be answered with: nothing was reached."""
+    code, _ = run(capsys, *words, "-w", demo.out / "workspace", "--region", "Texas")
+    assert code == 2
+
+
 def test_replay_and_exposure_ask_one_query(demo):
     """The complaint's class is written down once; a plain loop over the tables says the same."""
     query = class_of(demo.world)

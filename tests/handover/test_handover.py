@@ -151,7 +151,7 @@ def test_a_stale_release_does_not_go(both: Companies):
     """After somebody in it said no, the release has to be superseded or built anew."""
     both.approve()
     w.withdraw(both.platform, w.YES[0])
-    refused(both, GateClosed, "stale")
+    refused(both, GateClosed, "Build anew")
 
 
 @pytest.mark.parametrize("feed", ["ftp://x", "http://", "a\nb", "x" * 2001])
@@ -176,6 +176,22 @@ def test_a_card_is_registered_by_two_operators_for_a_known_recipient(both: Compa
     stranger = Inbox.create(both.inbox.parent / "stranger", "stranger", simulated=True).card()
     with pytest.raises(UsageError, match="no registered recipient"):
         gate.register_recipient_key(stranger, [])
+    gate.close()
+
+
+def test_a_card_that_was_replaced_does_not_come_back(both: Companies, tmp_path: Path):
+    """The same card twice is one; one that another replaced is refused, though two signed it."""
+    gate = both.gate()
+    first = card.parse((both.inbox / "card.json").read_bytes())
+    signed = w.approved("recipient.keyed", **key_body(first))
+    before = gate.store.head()
+    gate.register_recipient_key(first, signed)
+    assert gate.store.head() == before
+    second = Inbox.create(tmp_path / "second", first.recipient, simulated=True).card()
+    gate.register_recipient_key(second, w.approved("recipient.keyed", **key_body(second)))
+    with pytest.raises(InputError, match="were replaced by later ones"):
+        gate.register_recipient_key(first, signed)
+    assert gate.lineage().keys[first.recipient].encryption == second.encryption
     gate.close()
 
 

@@ -57,6 +57,7 @@ from letterlock.cli.prove import statement
 from letterlock.cli.report import app as report_app
 from letterlock.cli.trace import exposure, trace
 from letterlock.cli.witness import app as witness_app
+from letterlock.domain import counted
 from letterlock.errors import (
     GateClosed,
     LedgerError,
@@ -99,8 +100,6 @@ app.add_typer(prove_app, name="prove")
 app.add_typer(key_app, name="key")
 app.add_typer(witness_app, name="witness")
 app.add_typer(drops_app, name="drops")
-app.command()(supersede)
-app.command()(apply_drops)
 app.add_typer(obligations_app, name="obligations")
 app.add_typer(model_app, name="model")
 app.add_typer(release_app, name="release")
@@ -242,7 +241,7 @@ def _add(  # noqa: PLR0917 - the options of two commands
     if quiet:
         show.as_json({"source": name, "items": found.rows, "problems": problems})
         return
-    show.OUT.print(f"source {name}: {found.rows:,} items")
+    show.OUT.print(f"source {name}: {counted(found.rows, 'items')}")
     for problem in problems[:10]:
         show.OUT.print(f"  {problem}", markup=False)
     if len(problems) > 10:  # noqa: PLR2004
@@ -261,6 +260,8 @@ app.command()(deliver)
 app.command()(acknowledge)
 app.command()(receive)
 app.command()(inventory)
+app.command()(supersede)
+app.command()(apply_drops)
 app.command()(exposure)
 app.command()(trace)
 
@@ -323,7 +324,9 @@ def build(
     counts = built.record["counts"]
     show.OUT.print(f"sealed release {built.release} in {built.folder}", markup=False)
     show.outcome(gate.outcome_of(built), done=True)
-    show.OUT.print(f"{built.record['members']:,} people are in it, each of whom said yes")
+    members = built.record["members"]
+    are = "is" if members == 1 else "are"
+    show.OUT.print(f"{counted(members, 'people')} {are} in it, each of whom said yes")
     show.OUT.print(f"check it: letterlock verify {built.folder}", markup=False)
     if not counts["released"]:
         show.OUT.print("nothing may go: letterlock explain ITEM says why, item by item")
@@ -390,7 +393,7 @@ def _verify_release(release: Path, policy: Path | None, *, as_json: bool) -> Non
         return
     show.OUT.print(f"release {found.release} holds", style="bold", markup=False)
     show.OUT.print(f"  {found.files} files have the hashes of the manifest")
-    named = show.counted(found.members, "people")
+    named = counted(found.members, "people")
     show.OUT.print(f"  rows: {found.rows:,}; they name {named}, all of them in the table")
     if found.withheld_checked:
         show.OUT.print("  the withheld table (private) agrees with the manifest's counts")

@@ -21,7 +21,7 @@ from letterlock.cli.options import (
     new_file,
     passphrase,
 )
-from letterlock.domain import text_of
+from letterlock.domain import counted, text_of
 from letterlock.inbox import Inbox
 from letterlock.inbox.drops import apply_drops as apply
 
@@ -82,9 +82,10 @@ def drops_list(*, workspace: Workspace = HERE, now: Now = None, as_json: Json = 
     for release, newest in found:
         said = "nobody to drop"
         if newest is not None:
+            people = counted(newest.dropped, "people")
             said = (
-                f"drop list {newest.number} of {text_of(newest.time)}, "
-                f"{newest.dropped:,} people dropped; here at version {release.current.number}"
+                f"drop list {newest.number} of {text_of(newest.time)}, {people} dropped; "
+                f"here at version {release.current.number}"
             )
         show.OUT.print(f"release {release.id}: {said}", markup=False, soft_wrap=True)
 
@@ -100,8 +101,7 @@ def supersede(
     said = found.record["supersedes"]
     show.OUT.print(f"superseded release {found.release}: version {found.version}", markup=False)
     show.OUT.print(f"  people dropped: {said['dropped']:,}; rows dropped: {said['rows']:,}")
-    show.OUT.print(f"  left: {found.record['counts']['released']:,} rows, of "
-                   f"{found.record['members']:,} people")  # fmt: skip
+    _left(found.record["counts"]["released"], found.record["members"])
 
 
 def apply_drops(
@@ -124,5 +124,10 @@ def apply_drops(
     if out is not None:
         done = "applied" if found.version > found.before else "already at"
         show.OUT.print(f"{done} drop list {found.version} of release {release}", markup=False)
-        show.OUT.print(f"  left: {found.rows:,} rows, of {found.people:,} people")
+        _left(found.rows, found.people)
     new_file(found.inventory, out)
+
+
+def _left(rows: int, people: int) -> None:
+    said = f"{counted(rows, 'rows')}, of {counted(people, 'people')}"
+    show.OUT.print(f"  left: {said}")

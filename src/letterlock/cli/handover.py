@@ -25,10 +25,10 @@ from letterlock.cli.options import (
     passphrase,
     signatures_of,
 )
-from letterlock.domain import text_of
+from letterlock.domain import counted, text_of
 from letterlock.errors import ApprovalError
 from letterlock.gate.handover import EXPIRES, key_body
-from letterlock.handover import card
+from letterlock.handover.card import parse as read_card
 from letterlock.inbox import Inbox
 from letterlock.inbox.models import unaccounted
 
@@ -38,7 +38,7 @@ recipient_app = typer.Typer(no_args_is_help=True, help="Keys of those who receiv
 Inboxed = Annotated[
     Path, typer.Option("--inbox", "-i", envvar="LETTERLOCK_INBOX", help="The recipient's inbox.")
 ]
-Release = Annotated[str, typer.Argument(help="The release, 16 hexadecimal digits.")]
+Release = Annotated[str, typer.Argument(help="The release's id.")]
 
 
 # ── at the platform ─────────────────────────────────────────────────────────────────────────
@@ -101,7 +101,7 @@ def list_releases(*, workspace: Workspace = HERE, now: Now = None, as_json: Json
         state = "approved" if each.approved else "not approved" if each.needed else "in-house"
         said = f"{release.id}  {release.purpose} for {release.recipient}"
         said += f"  version {release.current.number}  {state}"
-        said += f"  {show.counted(len(release.deliveries), 'deliveries')}"
+        said += f"  {counted(len(release.deliveries), 'deliveries')}"
         said += "  recalled" if release.recalled is not None else ""
         show.OUT.print(said, markup=False, highlight=False, soft_wrap=True)
 
@@ -122,14 +122,14 @@ def recall(
 
 @recipient_app.command("key")
 def recipient_key(
-    shown: Annotated[Path, typer.Argument(metavar="CARD", help="The recipient's card.json.")],
+    card: Annotated[Path, typer.Argument(help="The recipient's card.json.")],
     *,
     signature: Signatures = None,
     workspace: Workspace = HERE,
     now: Now = None,
 ) -> None:
-    """Register the keys on a recipient's card; two operators sign that they are hers."""
-    found = card.parse(content_of(shown))
+    """Register the keys on a recipient's card; two operators sign that they are its own."""
+    found = read_card(content_of(card))
     try:
         gate_of(workspace, now).register_recipient_key(found, signatures_of(signature or ()))
     except ApprovalError as error:
@@ -182,7 +182,7 @@ def acknowledge(
 ) -> None:
     """Record a recipient's inventory, if it is what must be there; exit 3 if it is not."""
     said = gate_of(workspace, now).acknowledge(content_of(file))
-    left = "is destroyed" if said.destroyed else f"has version {said.version}"
+    left = "destroyed its copy" if said.destroyed else f"has version {said.version}"
     show.OUT.print(f"{said.recipient} {left} of release {said.release}", markup=False)
     for model in said.models:
         show.OUT.print(f"  model {model.name}: {model.model}", markup=False, soft_wrap=True)
@@ -208,9 +208,7 @@ def recipient_init(
 
 def receive(
     package: Annotated[Path, typer.Argument(help="The package.", show_default=False)],
-    letter: Annotated[
-        Path, typer.Argument(metavar="KEY", help="Its key letter.", show_default=False)
-    ],
+    key: Annotated[Path, typer.Argument(help="Its key letter.", show_default=False)],
     *,
     policy: Annotated[Path, typer.Option(help="Whose signatures you rely on (C2SP tlog-policy).")],
     inbox: Inboxed,
@@ -218,7 +216,7 @@ def receive(
     as_json: Json = False,
 ) -> None:
     """Take a release in, if all of it holds; nothing of it is kept if it does not."""
-    found = _inbox(inbox, now).receive(package, letter, content_of(policy))
+    found = _inbox(inbox, now).receive(package, key, content_of(policy))
     if as_json:
         said = {"release": found.grant.release, "grant": found.grant.grant}
         show.as_json({**said, "folder": str(found.folder), "manifest": found.verified.record})

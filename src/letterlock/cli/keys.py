@@ -18,7 +18,7 @@ from letterlock.cli.options import (
     new_passphrase,
     passphrase,
 )
-from letterlock.domain import text_of
+from letterlock.domain import counted, text_of
 from letterlock.errors import UsageError
 from letterlock.gate import Gate
 from letterlock.gate.erasure import Erased
@@ -159,7 +159,7 @@ def _report(found: Erased) -> dict[str, object]:
 
 
 def _show(found: Erased) -> None:
-    said = show.counted(len(found.events), "events")
+    said = counted(len(found.events), "events")
     show.OUT.print(f"{found.subject}: {said} erased", markup=False)
     for each in found.places:
         show.OUT.print(f"  {each.outcome}: {each.where}: {each.what}", markup=False)

@@ -21,7 +21,7 @@ from letterlock.cli.options import (
     new_file,
     signatures_of,
 )
-from letterlock.domain import ANY, BEGINNING, END, text_of, time_of
+from letterlock.domain import ANY, BEGINNING, END, counted, text_of, time_of
 from letterlock.errors import InputError
 from letterlock.gate import Ordered
 from letterlock.gate.orders import order_body
@@ -66,7 +66,9 @@ def disgorge(
     *,
     order: Annotated[str, typer.Option(help="The order's name: its docket number, say.")],
     text: Annotated[Path, typer.Option(help="What it orders, as text; it is published.")],
-    data_class: Annotated[str, typer.Option("--class", help="The data class, or x.*")] = ANY,
+    data_class: Annotated[
+        str, typer.Option("--data-class", "--class", help="The data class, or x.*")
+    ] = ANY,
     contract: Annotated[
         list[str] | None, typer.Option(help="Who had this contract when it was made (repeatable).")
     ] = None,
@@ -104,6 +106,7 @@ def disgorge(
     except UnicodeDecodeError as error:
         raise InputError(f"{text}: not UTF-8 text") from error
     gate = gate_of(workspace, now)
+    gate.check_places(region or ())
     with said_to_sign(ORDERED, order_body(order, said, query), signature):
         found = gate.disgorge(order, said, query, signatures_of(signature or ()), dry_run=dry_run)
     if as_json:
@@ -137,12 +140,14 @@ def _sets(found: Ordered) -> Iterator[str]:
         if release in found.untold:
             why = f"counts as reached, for it cannot be told: {found.untold[release]}"
         else:
-            people = show.counted(found.people[release], "people")
-            why = f"{show.counted(found.items[release], 'items')} of the class, {people}"
+            people = counted(found.people[release], "people")
+            why = f"{counted(found.items[release], 'items')} of the class, {people}"
         yield f"  release {release}: {why}"
     yield "to be destroyed:"
     yield from (f"  the platform's own copy of release {each}" for each in reached.releases)
-    yield from (f"  the copy of release {c.release} at {c.recipient}" for c in reached.copies)
+    # One that was delivered twice is one line: which copies there are is the recipient's to say.
+    copies = (f"  the copy of release {c.release} at {c.recipient}" for c in reached.copies)
+    yield from dict.fromkeys(copies)
     yield from (f"  model {m.digest:.12} ({m.name}) of {m.owner}" for m in reached.models)
     if reached.rebuild:
         yield "to be made again, from what the order does not reach:"

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from letterlock.domain import REASON_TEXT, Item, Level, Reason, Span, text_of
+from letterlock.domain import REASON_TEXT, Item, Level, Reason, Span, counted, text_of
 from letterlock.gate import Checked, Loaded, Outcome
 from letterlock.handover.sidecars import Attested
 from letterlock.policy.decide import Answer, Decision
@@ -23,7 +23,6 @@ OUT = Console(highlight=False, soft_wrap=True, emoji=False)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 _SHOWN = 10
-_ONE = {"deliveries": "delivery", "people": "person"}
 
 
 def as_json(value: Mapping[str, Any]) -> None:
@@ -108,12 +107,6 @@ def impact(found: Impact) -> None:
 
 def _counted(what: str, count: Count) -> None:
     OUT.print(f"    {what:<24}{count.items:>12,} items {count.people:>12,} people")
-
-
-def counted(number: int, things: str) -> str:
-    """Write how many there are of what; `things` is in the plural."""
-    one = _ONE.get(things) or things.removesuffix("s")
-    return f"{number:,} {one if number == 1 else things}"
 
 
 def loaded(what: str, found: Loaded, *, quiet: bool) -> None:

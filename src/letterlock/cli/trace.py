@@ -9,7 +9,7 @@ import typer
 
 from letterlock.cli import show
 from letterlock.cli.options import HERE, Json, Now, Workspace, content_of, gate_of, new_file
-from letterlock.domain import ANY, BEGINNING, END, text_of, time_of
+from letterlock.domain import ANY, BEGINNING, END, counted, text_of, time_of
 from letterlock.errors import UsageError
 from letterlock.policy.places import expand
 from letterlock.reports.class_query import SENT_OR_RECEIVED, ClassQuery, Count, Way
@@ -42,7 +42,9 @@ def trace(
 
 def exposure(
     *,
-    data_class: Annotated[str, typer.Option("--class", help="The data class, or x.*")] = ANY,
+    data_class: Annotated[
+        str, typer.Option("--data-class", "--class", help="The data class, or x.*")
+    ] = ANY,
     contract: Annotated[
         list[str] | None, typer.Option(help="Who had this contract when it was made (repeatable).")
     ] = None,
@@ -89,6 +91,7 @@ def exposure(
         END if disclosed_before is None else time_of(disclosed_before),
     )
     gate = gate_of(workspace, now)
+    gate.check_places(region or ())
     if table is not None and mapping is not None:
         read = read_mapping(content_of(mapping), str(mapping))
         found = gate.exposure_of(table, read, query, per_head=per_head)
@@ -135,10 +138,10 @@ def _show(found: Exposure) -> None:
 
 
 def _counted(count: Count) -> str:
-    people = f"{show.counted(count.people, 'members')} ({count.sent:,} sent, "
-    said = f"{show.counted(count.items, 'items')}, {people}{count.received:,} received)"
+    people = f"{counted(count.people, 'members')} ({count.sent:,} sent, "
+    said = f"{counted(count.items, 'items')}, {people}{count.received:,} received)"
     if count.others:
         said += f"; {count.others:,} who are no members"
     if count.unclear:
-        said += f"; {show.counted(count.unclear, 'more items')} may be of the class"
+        said += f"; {counted(count.unclear, 'more items')} may be of the class"
     return said

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from letterlock.domain import counted
 from letterlock.evidence.finding import Finding, Vouched, ends, when
 from letterlock.record.checkpoint import Seen
 from letterlock.record.note import Kind, Verifier
@@ -60,7 +61,8 @@ def _signatures(finding: Finding) -> Iterator[str]:
 
 def _of(vouched: Vouched) -> Iterator[str]:
     found = vouched.checkpoint
-    yield f"Of the log {found.origin} with {found.size:,} entries, root {found.root.hex()}:"
+    size = counted(found.size, "entries")
+    yield f"Of the log {found.origin} with {size}, root {found.root.hex()}:"
     for seen in vouched.logs:
         yield f"  signed by the log, {_key(seen.verifier)}{_at(seen)}"
     for name, seen in vouched.witnesses:

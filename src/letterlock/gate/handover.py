@@ -82,11 +82,16 @@ class Handovers(Releases, Proofs, Models):
     def register_recipient_key(self, shown: Card, signatures: Sequence[Signature] = ()) -> None:
         """Register the keys of a recipient, as two operators signed; they replace earlier ones.
 
-        Raises UsageError for a recipient that is none, ApprovalError.
+        The same card twice is one. Raises UsageError for a recipient that is none, ApprovalError,
+        InputError for keys that were replaced already.
         """
         if shown.recipient not in self.rules().recipients:
             raise UsageError(f"{shown.recipient!r} is no registered recipient")
-        self._record_two("recipient.keyed", key_body(shown), signatures)
+        known, body = self.lineage().keys.get(shown.recipient), key_body(shown)
+        if known is None or (known.encryption, known.signing) != (shown.encryption, shown.signing):
+            self._record_two("recipient.keyed", body, signatures)
+        else:
+            self._check_signed("recipient.keyed", body, signatures)
 
     # ── approving ───────────────────────────────────────────────────────────────────────────
 
@@ -232,9 +237,13 @@ class Handovers(Releases, Proofs, Models):
         if sha256(manifest.content(folder)) != found.current.manifest:
             raise VerificationError(f"{folder} is not the version that was sealed last")
         if people := self.stale(found.id):
+            # Lists are made of what was handed over: without a delivery there is none to apply.
+            listed = (
+                f"letterlock drops publish, then letterlock supersede {found.id}; or build anew"
+            )
             raise GateClosed(
-                f"release {found.id} is stale: {people} in it said no since it was sealed. "
-                f"letterlock drops publish, letterlock supersede {found.id}, or build anew"
+                f"release {found.id} is stale: people in it who may not be in it any more: "
+                f"{people}. {listed if found.deliveries else 'Build anew: letterlock build'}"
             )
         if approved is None or not approved.terms:
             return b""

@@ -121,7 +121,8 @@ class Obligations(Workspace):
         if not late:
             return
         first = _owed(self.lineage(), late[0], self._as_of(None))
-        more = f"; {len(late) - 1} more are overdue" if len(late) > 1 else ""
+        others = len(late) - 1
+        more = f"; {others} more {'is' if others == 1 else 'are'} overdue" if others else ""
         raise GateClosed(
             f"the gate is closed for {purpose} to {recipient}: {first.duty.id} is overdue since "
             f"{text_of(first.duty.due)} ({first.duty.owner}: {first.what}){more}. It is closed by "

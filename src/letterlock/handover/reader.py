@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from letterlock.domain import Time
+from letterlock.domain import Time, counted
 from letterlock.errors import GateClosed, LetterlockError, UsageError, VerificationError
 from letterlock.handover import reads
 from letterlock.handover.admission import Admission, Clock, Mask
@@ -239,7 +239,7 @@ class _Pass:
         self._dropped = self._admission.dropped(self.copy, current)
         if self._dropped is not None and self._reader.on_drop == "stop":
             raise GateClosed(
-                f"drop list {self._list} names {int(self._dropped.sum())} people who are "
+                f"drop list {self._list} names {counted(int(self._dropped.sum()), 'people')} "
                 f"in this copy of release {self._reader.release}: letterlock apply-drops"
             )
         self.record(state)

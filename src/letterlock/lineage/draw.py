@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 from xml.sax.saxutils import escape
 
-from letterlock.domain import Time, text_of
+from letterlock.domain import Time, counted, text_of
 from letterlock.errors import UsageError
 from letterlock.lineage.graph import Delivery, Duty, Lineage, Model, Release
 
@@ -117,7 +117,7 @@ def _of_release(release: Release) -> Node:
     says = [
         f"for {release.purpose}",
         f"to {release.recipient}",
-        f"{current.members:,} people",
+        counted(current.members, "people"),
         f"sealed {_day(current.time)}",
     ]
     if release.dropped_to > current.number:
@@ -150,9 +150,11 @@ def _into(lineage: Lineage, model: Model, nodes: Mapping[str, Node]) -> Iterator
                 yield Edge(source.model, model.digest, source.how)
             continue
         copies = lineage.releases[source.release].deliveries
-        held = [copy.grant for copy in copies if copy.recipient == model.owner]
+        sent = [copy for copy in copies if copy.recipient == model.owner]
+        # Rather one that it has countersigned: of another it may have seen nothing.
+        held = [copy for copy in sent if copy.acknowledged] or sent
         yield Edge(
-            held[-1] if held else source.release,
+            held[-1].grant if held else source.release,
             model.digest,
             f"learned from version {source.version}",
         )
@@ -275,10 +277,8 @@ def svg(shown: Drawing, title: str) -> str:
 
 def _counted(shown: Drawing) -> str:
     kinds = [node.kind for node in shown.nodes.values()]
-    return (
-        f"{kinds.count('release')} releases, {kinds.count('copy')} copies, "
-        f"{kinds.count('model')} models"
-    )
+    several = {"release": "releases", "copy": "copies", "model": "models"}
+    return ", ".join(counted(kinds.count(one), many) for one, many in several.items())
 
 
 def _lines(shown: Drawing, node: Node) -> list[_Line]:

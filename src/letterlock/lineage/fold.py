@@ -111,6 +111,18 @@ def _check_left(expected: DropList, body: Body, what: str) -> None:
 def _keyed(lineage: Lineage, body: Body, event: Event) -> None:
     if not body["encryption"] or not body["signing"]:
         raise InputError("a recipient has a key to read with and one to sign with")
+    # Operators signed the earlier card too: their signatures must not bring its keys back.
+    known = lineage.keys.get(body["recipient"])
+    if known is not None:
+        lineage.replaced |= {known.encryption, known.signing} - {
+            body["encryption"],
+            body["signing"],
+        }
+    if not lineage.replaced.isdisjoint((body["encryption"], body["signing"])):
+        raise InputError(
+            f"the keys on this card of {body['recipient']} were replaced by later ones: "
+            "for new ones the recipient makes a new inbox"
+        )
     lineage.keys[body["recipient"]] = RecipientKey(
         body["encryption"], body["signing"], event.index, event.time
     )

@@ -230,6 +230,8 @@ class Lineage:
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     models: dict[str, Model] = field(default_factory=dict)
     keys: dict[str, RecipientKey] = field(default_factory=dict)
+    replaced: set[str] = field(default_factory=set)
+    """Recipients' keys that a later card took the place of."""
     duties: dict[int, Duty] = field(default_factory=dict)
     met: dict[int, int] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)

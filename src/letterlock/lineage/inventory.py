@@ -110,7 +110,11 @@ class Inventory:
 
 def parse(data: bytes) -> Inventory:
     """Read an inventory. Raises InputError; who signed it is `check_signed`'s to say."""
-    return read(notes.parse(data).text)
+    try:
+        note = notes.parse(data)
+    except InputError as error:
+        raise InputError(f"no inventory that a recipient countersigned: {error}") from error
+    return read(note.text)
 
 
 def read(text: str) -> Inventory:

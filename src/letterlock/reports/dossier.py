@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from letterlock.domain import Time, canonical, sha256, text_of
+from letterlock.domain import Time, canonical, counted, sha256, text_of
 from letterlock.errors import InputError, LetterlockError, ProofError
 from letterlock.evidence import bundle, entries, strict, verify
 from letterlock.evidence.bundle import Member, Receipt
@@ -192,21 +192,21 @@ def check(data: bytes, policy: Policy, now: int) -> Finding:
         raise ProofError(f"a trace of {word(found.origin)} is not another log's to sign")
     record = _answer(found)
     findings, events_shown = [], Checked(policy, now)
-    counted = {"member": 0, "receipt": 0, "event": 0}
+    kinds = {"member": 0, "receipt": 0, "event": 0}
     claims: dict[str, bool] = {}
     for name, content in found.files.items():
         kind = name.partition("-")[0]
         try:
             if kind == "event":
                 _check_event(name, content, events_shown)
-            elif kind in counted:
+            elif kind in kinds:
                 evidence = bundle.parse(content)
                 findings.append(verify.verify(evidence, policy, now))
                 _check_hers(found.account, name, evidence, claims)
         except LetterlockError as error:
             raise type(error)(f"{name}: {error}") from error
-        if kind in counted:
-            counted[kind] += 1
+        if kind in kinds:
+            kinds[kind] += 1
     _check_claims(record, claims)
     vouched = [each for one in findings for each in one.vouched] + list(
         one_each(events_shown.trusted)
@@ -218,7 +218,7 @@ def check(data: bytes, policy: Policy, now: int) -> Finding:
     missing = [line for one in findings for line in one.not_proved]
     return Finding(
         "trace",
-        tuple(_told(found, claims, counted)),
+        tuple(_told(found, claims, kinds)),
         tuple(dict.fromkeys(vouched)),
         (*dict.fromkeys(bounds), OWN_TIMES),
         tuple(dict.fromkeys([*_NOT_PROVED, *missing])),
@@ -286,14 +286,14 @@ def _check_claims(record: Mapping[str, Any], claims: Mapping[str, bool]) -> None
             )
 
 
-def _told(found: Dossier, claims: Mapping[str, bool], counted: Mapping[str, int]) -> Iterable[str]:
+def _told(found: Dossier, claims: Mapping[str, bool], kinds: Mapping[str, int]) -> Iterable[str]:
     inside = [release for release, present in claims.items() if present]
     yield (
         f"{found.origin} signed this answer to account {word(found.account)}, as of "
         f"{text_of(found.as_of)}; nothing in it was changed since."
     )
-    listed = f": {', '.join(sorted(inside))}" if inside else ""
-    yield f"The account is among the people of {len(inside):,} releases as they stand{listed}."
-    yield f"It is not among those of {len(claims) - len(inside):,} others that are in here."
-    yield f"{counted['receipt']:,} choices of hers are shown, each with its receipt."
-    yield f"{counted['event']:,} public events of what left are in the log as they stand here."
+    listed = f" ({', '.join(sorted(inside))})" if inside else ""
+    yield f"Releases here whose newest version names the account: {len(inside):,}{listed}."
+    yield f"Releases here whose newest version does not: {len(claims) - len(inside):,}."
+    yield f"With their receipts: {counted(kinds['receipt'], 'choices')} of hers."
+    yield f"In the log, as told here: {counted(kinds['event'], 'public events')} of what left."

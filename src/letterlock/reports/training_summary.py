@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from letterlock.domain import Rulebook, Time, text_of
+from letterlock.domain import Rulebook, Time, counted, text_of
 from letterlock.reports.form import Field, Form, Section, inapplicable, listed, table, unknown
 from letterlock.reports.learned import Learned, Told
 
@@ -226,7 +226,7 @@ def _classes(told: Told) -> list[str]:
     for learned in told.releases:
         for name, rows in (learned.classes or {}).items():
             counts[name] = counts.get(name, 0) + rows
-    return [f"{name}: {rows:,} rows" for name, rows in sorted(counts.items())]
+    return [f"{name}: {counted(rows, 'rows')}" for name, rows in sorted(counts.items())]
 
 
 def _name(rules: Rulebook, recipient: str) -> str:
