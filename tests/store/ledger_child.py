@@ -6,7 +6,9 @@ it was told is recorded, before it does anything else.
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from pathlib import Path
 
 from letterlock.errors import HeadMoved
@@ -79,8 +81,16 @@ def interrupted(store: SqlStore, name: str, count: int, size: int) -> None:
 VERBS = {verb.__name__: verb for verb in (append, compare, intern, interrupted)}
 
 
+def interrupt_again(lost) -> None:
+    """Interrupt anew if the interrupt fell into a destructor, which swallows it."""
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        thread = threading.main_thread().ident
+        threading.Timer(0.01, signal.pthread_kill, [thread, signal.SIGINT]).start()
+
+
 def main(ledger: str, verb: str, name: str, count: str, size: str) -> None:
     """Do what is asked."""
+    sys.unraisablehook = interrupt_again
     store = opened(ledger)
     tell("ready")
     sys.stdin.readline()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -464,9 +465,21 @@ def _interrupt(_signal: int, _frame: object) -> None:
     raise _Interrupted
 
 
+def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
+    """Interrupt anew if the interrupt fell into a destructor, which swallows whatever is raised."""
+    if isinstance(lost.exc_value, _Interrupted):
+        signal.signal(signal.SIGINT, _interrupt)
+        # From beside, and a moment later: what is raised in here is swallowed, too.
+        thread = threading.main_thread().ident
+        threading.Timer(0.01, signal.pthread_kill, [thread, signal.SIGINT]).start()
+    else:
+        sys.__unraisablehook__(lost)
+
+
 def main() -> None:
     """Run the command line; every foreseen failure is one line on stderr."""
     signal.signal(signal.SIGINT, _interrupt)
+    before, sys.unraisablehook = sys.unraisablehook, _interrupt_again
     # SQLAlchemy shows the traceback of an interrupt that falls into its closing of a connection.
     logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
     try:
@@ -474,6 +487,7 @@ def main() -> None:
             app(prog_name="letterlock")
         finally:  # it is over: a late Ctrl-C must not turn what was done into a failure
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            sys.unraisablehook = before
     except _Interrupted:
         show.ERR.print("interrupted: nothing was left half-done")
         sys.exit(INTERRUPTED)
