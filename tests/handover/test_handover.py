@@ -12,7 +12,7 @@ import companies
 import witnessing
 import workspaces as w
 from companies import Companies
-from letterlock.domain import Signature
+from letterlock.domain import Signature, sha256
 from letterlock.errors import (
     ApprovalError,
     GateClosed,
@@ -193,6 +193,19 @@ def test_a_card_that_was_replaced_does_not_come_back(both: Companies, tmp_path: 
         gate.register_recipient_key(first, signed)
     assert gate.lineage().keys[first.recipient].encryption == second.encryption
     gate.close()
+
+
+def test_an_approval_of_another_day_brings_back_no_terms(both: Companies):
+    """Its signatures are public: whoever uses them again does not undo newer terms."""
+    both.approve(b"Anything goes.\n")
+    both.approve(TERMS)
+    with pytest.raises(InputError, match="approved on these terms before"):
+        both.approve(b"Anything goes.\n")
+    assert deliver(both).grant
+    gate = both.gate()
+    (delivery,) = gate.lineage().deliveries.values()
+    gate.close()
+    assert delivery.terms == sha256(TERMS)
 
 
 def test_an_edited_release_does_not_go(both: Companies):

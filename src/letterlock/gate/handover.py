@@ -106,10 +106,11 @@ class Handovers(Releases, Proofs, Models):
     def approve_release(
         self, release: str, signatures: Sequence[Signature] = (), *, terms: bytes = b""
     ) -> None:
-        """Record that two operators let a release go, and publish the terms.
+        """Record that two operators let a release go, and publish the terms; the same once.
 
-        Raises UsageError for a release that is none, ApprovalError, GateClosed if something is
-        overdue.
+        An approval that newer terms came after is not given again: its signatures are public.
+        Raises InputError for that, UsageError for a release that is none, ApprovalError,
+        GateClosed if something is overdue.
         """
         found = self._release(release)
         self.sweep(found.purpose, found.recipient)
@@ -118,6 +119,8 @@ class Handovers(Releases, Proofs, Models):
             raise InputError(f"the terms have more than {package.MAX_TERMS} bytes")
         self.check_open(found.purpose, found.recipient)
         self._check_signed("release.approved", body, signatures)
+        if (newest := self._approved(found)) is not None and newest.terms == body["terms"]:
+            return
         if terms:
             self.publish_blob(terms)
         self._record_two("release.approved", body, signatures)

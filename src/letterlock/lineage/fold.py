@@ -135,6 +135,9 @@ def _approved(lineage: Lineage, body: Body, event: Event) -> None:
         raise InputError(f"release {found.id} has no such version")
     if body["recipient"] != found.recipient:
         raise InputError(f"release {found.id} was opened for {found.recipient}, for nobody else")
+    said = (body["version"], body["manifest"], body["recipient"], body["terms"])
+    if any((a.version, a.manifest, a.recipient, a.terms) == said for a in found.approvals):
+        raise InputError(f"release {found.id} was approved on these terms before")
     signatures = tuple((each["operator"], each["signature"]) for each in body["signatures"])
     found.approvals.append(
         Approval(
