@@ -225,7 +225,7 @@ def test_drawn_batches_are_filtered_as_a_slow_reading_does():
 def test_stop_refuses_while_anybody_on_the_list_is_there(made, copy):
     """Instead of leaving rows out."""
     listed(made, copy, 1, names_of(copy)[:2])
-    with pytest.raises(GateClosed, match="names 2 people who are in this copy"):
+    with pytest.raises(GateClosed, match="names 2 people in this copy"):
         opened(copy, on_drop="stop")
     with pytest.raises(UsageError, match="drop, stop"):
         opened(copy, on_drop="skip")

@@ -90,6 +90,8 @@ def interrupt_again(lost) -> None:
 
 def main(ledger: str, verb: str, name: str, count: str, size: str) -> None:
     """Do what is asked."""
+    # A shell has its background jobs, and what they start, ignore an interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.unraisablehook = interrupt_again
     store = opened(ledger)
     tell("ready")
