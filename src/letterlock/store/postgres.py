@@ -149,8 +149,20 @@ class PostgresStore(SqlStore):
 
     @contextmanager
     def _connected(self) -> Iterator[sa.Connection]:
-        with self._failing_closed(), self._lock, self._engine.connect() as connection:
+        with self._failing_closed(), self._lock, self._opened() as connection:
             yield connection
+
+    @contextmanager
+    def _opened(self) -> Iterator[sa.Connection]:
+        """Give a connection, and close it if an interrupt may have left it within a statement."""
+        with self._engine.connect() as connection:
+            try:
+                yield connection
+            except Exception:
+                raise
+            except BaseException:
+                connection.invalidate()
+                raise
 
     @contextmanager
     def _recording(self) -> Iterator[sa.Connection]:
@@ -186,7 +198,7 @@ class PostgresStore(SqlStore):
     def _writer(self) -> Iterator[sa.Connection]:
         """Return the connection to record on: that of `alone`, if it still holds its lock."""
         if self._holder is None:
-            with self._engine.connect() as connection:
+            with self._opened() as connection:
                 yield connection
             return
         connection, held = self._holder
