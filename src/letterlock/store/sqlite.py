@@ -15,7 +15,6 @@ from typing import Any, Final
 import pyarrow as pa
 import sqlalchemy as sa
 from adbc_driver_manager import Error as AdbcError
-from adbc_driver_sqlite import dbapi as adbc
 
 from letterlock.errors import LedgerError, UnknownVersion, WorkspaceError
 from letterlock.store import migrate
@@ -101,6 +100,9 @@ class SqliteStore(SqlStore):
         connection.exec_driver_sql(f"INSERT INTO {table.name} VALUES ({marks})", rows)  # noqa: S608
 
     def _fetch(self, query: str) -> pa.Table:
+        # Only here: it brings pandas along where that is installed, and each command would pay.
+        from adbc_driver_sqlite import dbapi as adbc  # noqa: PLC0415
+
         with (
             self._failing_closed(),
             self._access.alone(),
