@@ -1,9 +1,12 @@
-"""What every test run shares: Hypothesis profiles, and no skipped test in CI."""
+"""What every test run shares: Hypothesis profiles, no skipped test in CI, a PostgreSQL server."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+import postgres
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 UNRUN = ("skipped", "xfailed")
@@ -31,3 +34,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     count = unrun(terminalreporter.config)
     if IN_CI and count:
         terminalreporter.write_line(f"in CI a skip is a failure: {count} not run", red=True)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[postgres.Server]:
+    """Yield a PostgreSQL server, one for each process that runs tests."""
+    if (reason := postgres.missing()) is not None:
+        pytest.skip(reason)
+    with postgres.served() as found:
+        yield found

@@ -288,3 +288,33 @@ def test_an_unforeseen_failure_is_not_hidden(fixed, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         session.call(["letterlock", "register", "subjects", "s.jsonl"])
     assert issubclass(LetterlockError, Exception)
+
+
+SWALLOWED = """
+import signal, sys, time
+import letterlock.cli
+program = sys.modules["letterlock.cli.app"]
+
+class Late:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+        sum(range(100))
+
+def work(**_):
+    late = Late()
+    del late
+    time.sleep(60)
+    print("went on")
+
+program.app = work
+program.main()
+"""
+
+
+def test_an_interrupt_that_a_destructor_swallows_still_stops():
+    """Ctrl-C in the clearing away of an object ends the command like any other."""
+    done = subprocess.run(
+        [sys.executable, "-c", SWALLOWED], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "interrupted: nothing was left half-done\n"

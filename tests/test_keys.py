@@ -681,8 +681,9 @@ def test_an_erasure_never_overstates(tmp_path):
         assert token not in gate.tokens_path(1).read_bytes()
         assert said["pseudonyms"].outcome == "left"
         assert "until VRF key 1" in said["pseudonyms"].what
-        for where in ("releases", "backups", "sources"):
+        for where in ("backups", "sources"):
             assert said[where].outcome == "unsupported"
+        assert said[f"release {built.release} here"].outcome == "left"
         assert built.release in said["pseudonyms"].what
         gate.rotate("vrf")
         assert gate.destroy(1).releases == (built.release,)

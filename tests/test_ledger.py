@@ -78,6 +78,7 @@ from letterlock.ledger import (
     rows_of,
     span_body,
 )
+from letterlock.lineage import events as lineage_events
 from letterlock.policy.decide import decide
 from letterlock.store import sqlite
 from letterlock.store.sqlite import SqliteStore
@@ -92,6 +93,7 @@ LINE = {"purpose": "infer", "data_class": "message.*", "recipient": "us"}
 CLAUSE = {"id": "c", "level": "grant"}
 SETTING = {"title": "t", "purposes": ["infer"], "data_classes": ["*"], "recipients": ["us"]}
 SIGNATURES = [{"operator": "ash", "signature": "ab" * 64}]
+RELEASE, HASH = "0" * 16, "0" * 64
 KEYS = [approval.public_key(bytes([n]) * 32) for n in range(1, 5)]
 """The public keys of four operators."""
 
@@ -144,6 +146,54 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "key.destroyed": {"anything": [1, None]},
     "grants.sealed": {"anything": [1, None]},
     "statement.published": {"anything": [1, None]},
+    # What left the gate: recorded as it is here, and read strictly by lineage/events.
+    "recipient.keyed": {
+        "recipient": "us", "encryption": "age1…", "signing": "us+…", "signatures": SIGNATURES,
+    },
+    "release.approved": {
+        "release": RELEASE, "recipient": "us", "version": 0, "manifest": HASH, "terms": "",
+        "signatures": SIGNATURES,
+    },
+    "release.delivered": {
+        "release": RELEASE, "recipient": "us", "purpose": "infer", "version": 0, "manifest": HASH,
+        "grant": "0" * 32, "key": "age1…", "terms": "", "feed": "", "expires": NOW,
+    },
+    "release.acknowledged": {
+        "grant": "0" * 32, "release": RELEASE, "recipient": "us", "note": "…",
+    },
+    "release.superseded": {
+        "release": RELEASE, "version": 1, "manifest": HASH, "opened": 1, "key": 0, "checked": 2,
+        "members": 1, "depth": 0, "root": HASH, "rows": 1,
+    },
+    "release.recalled": {"release": RELEASE, "order": "the court's"},
+    "drops.published": {
+        "release": RELEASE, "version": 1, "list": HASH, "dropped": 1, "upto": 2,
+        "members": 1, "depth": 0, "root": HASH, "rows": 1,
+    },
+    "model.trained": {
+        "model": HASH, "name": "m", "owner": "us", "files": 1, "bytes": 1, "note": "",
+        "sources": [{"release": RELEASE, "version": 0}, {"model": HASH, "how": "merge"}],
+    },
+    "model.destroyed": {
+        "model": HASH, "owner": "us", "certificate": HASH, "complete": True, "note": "",
+    },
+    "obligation.due": {
+        "duty": "drop", "cause": "withdrawal", "reasons": {"withdrawn": 1}, "release": RELEASE,
+        "recipient": "", "model": "", "version": 1, "since": NOW, "due": NOW, "owner": "us",
+        "order": "",
+    },
+    "obligation.met": {"obligation": 0, "evidence": 1},
+    "order.received": {
+        "order": "1 K 1/24", "text": "…", "signatures": SIGNATURES,
+        "query": {
+            "data_class": "message.*", "jurisdictions": ["US"], "contracts": [],
+            "recipients": ["us"], "from": None, "to": None, "disclosed_before": NOW,
+        },
+    },
+    "erasure.certified": {
+        "obligation": 0, "complete": True, "signatures": SIGNATURES,
+        "places": [{"where": "ledger", "outcome": "erased", "what": "2 events"}],
+    },
     "event.erased": {"index": 0},
 }  # fmt: skip
 
@@ -978,8 +1028,8 @@ def paths(body: Any) -> Iterator[tuple[str | int, ...]]:
 
 
 KEPT = {
-    "release.opened", "release.sealed", "event.erased",
-    "key.introduced", "key.destroyed", "grants.sealed", "statement.published",
+    "event.erased", "key.introduced", "key.destroyed", "grants.sealed", "statement.published",
+    *lineage_events.KINDS,
 }  # fmt: skip
 READ = sorted(KINDS - KEPT)
 OPTIONAL = {

@@ -31,7 +31,7 @@ from letterlock.sources.mapping import Mapping as Columns
 from letterlock.sources.mapping import read_mapping
 from letterlock.sources.quotes import names_in_thread, quoted_authors, resolve
 from letterlock.sources.records import Row
-from worlds import CLASSES, World, day
+from worlds import CLASSES, CONTRACTS, PLACES, World, day
 
 SUBJECTS = 6
 WHEN = "On Mon, 1 Jan 2024 at 10:00,"
@@ -258,9 +258,9 @@ def introduce(gate: Gate) -> None:
         gate.introduce(setting)
 
 
-def people(folder: Path, *, policy: bytes = POLICY) -> Gate:
+def people(folder: Path, *, policy: bytes = POLICY, ledger: str | None = None) -> Gate:
     """Make a simulated workspace with its policy, members and choices, and no source yet."""
-    Gate.create(folder, simulated=True, now=PUBLISHED).close()
+    Gate.create(folder, simulated=True, now=PUBLISHED, ledger=ledger).close()
     at(folder, PUBLISHED, lambda gate: publish(gate, policy))
     at(folder, JOINED, lambda gate: gate.register_subjects(rows_of(members())))
     at(folder, JOINED, introduce)
@@ -685,3 +685,19 @@ def renamed(world: World, drawer: Drawer) -> World:
             body["subject"] = drawer.name(int(body["subject"][1:]))
         drafts.append((t, Draft(said.kind, body)))
     return World(drafts, [], world.as_of, [drawer.name(n) for n in range(SUBJECTS)])
+
+
+def travelling(rng: random.Random, world: World) -> World:
+    """Let a world's people move and change contracts more often than most do."""
+    for person in world.people:
+        for _ in range(rng.choice([0, 1, 1, 2, 3])):
+            start, end = sorted(rng.sample(range(-50, 130, 5), 2))
+            kind, values = rng.choice([("jurisdiction", PLACES)] * 3 + [("contract", CONTRACTS)])
+            body: dict[str, Any] = {"subject": person, "kind": kind, "value": rng.choice(values)}
+            if rng.random() < 0.7:
+                body["from"] = day(start)
+            if rng.random() < 0.5:
+                body["to"] = day(end)
+            world.drafts.append((day(rng.choice(range(0, 120, 5))), Draft("subject.fact", body)))
+    world.drafts.sort(key=lambda told: told[0])
+    return world

@@ -508,3 +508,14 @@ def text_of(t: Time) -> str:
 def names(things: Iterable[str]) -> str:
     """Join names for a sentence."""
     return ", ".join(sorted(things))
+
+
+_ONE: Final = {
+    "copies": "copy", "deliveries": "delivery", "entries": "entry", "people": "person",
+}  # fmt: skip
+
+
+def counted(number: int, things: str) -> str:
+    """Write how many there are of what; `things` is in the plural."""
+    one = _ONE.get(things) or things.removesuffix("s")
+    return f"{number:,} {one if number == 1 else things}"

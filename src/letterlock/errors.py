@@ -13,8 +13,10 @@ LetterlockError            something that a person can act on; its text says how
 │   ├── ProofError         a proof does not lead where it says: keep it, distrust its maker (exit 3)
 │   ├── SignatureError     it is not signed by whom it must be, or seen by too few (exit 3)
 │   └── LogError           the log refuses, or its files are not what was signed: nothing was added
+├── GateClosed             overdue duties, a stale or unapproved release: nothing left (exit 3)
 └── ReleaseError           no release came of it, or one does not hold
-    └── VerificationError  the files are not what the manifest says: do not use them (exit 3)
+    ├── VerificationError  the files are not what the manifest says: do not use them (exit 3)
+    └── StaleDrops         who must be dropped is not known well enough: nothing was read (exit 3)
 """
 
 from __future__ import annotations
@@ -78,9 +80,17 @@ class LogError(RecordError):
     """The log refuses, or its files are not what was signed: nothing was added."""
 
 
+class GateClosed(LetterlockError):
+    """Something owed is overdue, a release is stale or not approved: nothing left the gate."""
+
+
 class ReleaseError(LetterlockError):
     """No release came of it: nothing that looks like one was left behind."""
 
 
 class VerificationError(ReleaseError):
     """The files of a release are not what its manifest says: do not use them."""
+
+
+class StaleDrops(ReleaseError):
+    """The drop list is missing, too old or not the newest: nothing of the release was read."""

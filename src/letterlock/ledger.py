@@ -94,7 +94,7 @@ class Head:
 
 
 class EventStore(Protocol):
-    """Where events are kept. Implementations: store/sqlite.py."""
+    """Where events are kept. Implementations: store/sqlite.py, store/postgres.py."""
 
     def head(self) -> Head:
         """Return the last recorded event's place."""
@@ -105,8 +105,13 @@ class EventStore(Protocol):
         Raises HeadMoved if `expect` is not the head's index, LedgerError if `now` lies before it.
         """
 
-    def events(self, *, upto: int, subjects: Sequence[str] = ()) -> Iterator[Event]:
-        """Yield the events about everyone, and those about `subjects`, up to index `upto`."""
+    def events(
+        self, *, upto: int, subjects: Sequence[str] = (), rules: bool = False
+    ) -> Iterator[Event]:
+        """Yield the events about everyone, and those about `subjects`, up to index `upto`.
+
+        `rules`: of those about everyone, only what a rulebook is folded from.
+        """
 
     def every_event(self, *, upto: int) -> Iterator[Event]:
         """Yield every event up to index `upto`, in recorded order."""
@@ -573,6 +578,9 @@ _OF_EVERYONE: Final[Mapping[str, _Handler]] = {
     "declaration.made": _declared,
 }
 
+RULES: Final = frozenset(_OF_EVERYONE)
+"""The kinds that a rulebook is folded from."""
+
 # Recorded for later readers; they change no decision.
 _RECORDS: Final = frozenset(
     {
@@ -583,6 +591,20 @@ _RECORDS: Final = frozenset(
         "key.destroyed",
         "grants.sealed",
         "statement.published",
+        # what left the gate, and what is owed since: read by lineage/
+        "recipient.keyed",
+        "release.approved",
+        "release.delivered",
+        "release.acknowledged",
+        "release.superseded",
+        "release.recalled",
+        "drops.published",
+        "model.trained",
+        "model.destroyed",
+        "obligation.due",
+        "obligation.met",
+        "order.received",
+        "erasure.certified",
     }
 )
 

@@ -92,12 +92,22 @@ func (j judge) bundle(data []byte) (answer, error) {
 type logged struct {
 	index int64
 	leaf  tlog.Hash
+	kind  string
 	body  *reader
 	at    *trusted
 }
 
-// event reads LOGGED: an event about everyone, of the given kind.
-func (j judge) event(r *reader, key, kind string) (*logged, error) {
+func oneOf(kinds []string, found string) bool {
+	for _, kind := range kinds {
+		if kind == found {
+			return true
+		}
+	}
+	return false
+}
+
+// event reads LOGGED: an event about everyone, of one of the given kinds.
+func (j judge) event(r *reader, key string, kinds ...string) (*logged, error) {
 	l := read(r.what+"."+key, r.take(key))
 	index, entry, proof := l.count("index"), l.text("entry"), l.text("proof")
 	if err := l.done(); err != nil {
@@ -123,15 +133,16 @@ func (j judge) event(r *reader, key, kind string) (*logged, error) {
 	if body.err != nil {
 		return nil, body.err
 	}
-	if its != index || found != kind || version != 1 {
-		return nil, untrue("%s: the entry is event %d, %q, not event %d, %s", key, its, found, index, kind)
+	if its != index || !oneOf(kinds, found) || version != 1 {
+		return nil, untrue("%s: the entry is event %d, %q, not event %d, %s", key, its, found, index,
+			strings.Join(kinds, " or "))
 	}
 	leaf := tlog.RecordHash([]byte(entry))
 	at, err := j.included([]byte(proof), index, leaf)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
-	return &logged{index, leaf, body, at}, nil
+	return &logged{index, leaf, found, body, at}, nil
 }
 
 // included checks a .tlog-proof: this leaf stands at this index in a log that the policy trusts.
@@ -164,7 +175,10 @@ func oneView(entries ...*logged) error {
 	return nil
 }
 
-// A sealedRelease is what key, release.opened and release.sealed say of each other.
+// superseded is what seals a release after a drop list; release.sealed seals it first.
+const superseded = "release.superseded"
+
+// A sealedRelease is what key, release.opened and the seal say of each other.
 type sealedRelease struct {
 	key, opened, sealed *logged
 	public              []byte
@@ -181,7 +195,7 @@ func (j judge) sealed(r *reader) (*sealedRelease, error) {
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := j.event(r, "sealed", "release.sealed")
+	sealed, err := j.event(r, "sealed", "release.sealed", superseded)
 	if err != nil {
 		return nil, err
 	}
@@ -199,6 +213,10 @@ func (j judge) sealed(r *reader) (*sealedRelease, error) {
 	members := sealed.body.memberSet("members")
 	sealed.body.hex("manifest", sha256.Size)
 	sealed.body.integer("checked")
+	if sealed.kind == superseded {
+		sealed.body.count("version")
+		sealed.body.count("rows")
+	}
 	if err := sealed.body.done(); err != nil {
 		return nil, err
 	}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +16,21 @@ from letterlock import approval
 from letterlock.cli import replay as replay_screen
 from letterlock.cli import show
 from letterlock.cli.contracts import app as contract_app
+from letterlock.cli.drops import app as drops_app
+from letterlock.cli.drops import apply_drops, supersede
+from letterlock.cli.duties import model_app, obligations_app
+from letterlock.cli.handover import (
+    acknowledge,
+    deliver,
+    inventory,
+    receive,
+    recipient_app,
+    release_app,
+)
 from letterlock.cli.hold import app as hold_app
 from letterlock.cli.keys import app as key_app
 from letterlock.cli.keys import erase
+from letterlock.cli.lineage import disgorge, lineage
 from letterlock.cli.log import app as log_app
 from letterlock.cli.notice import app as notice_app
 from letterlock.cli.operators import approve, declare
@@ -41,18 +55,23 @@ from letterlock.cli.people import choose, export
 from letterlock.cli.policy import app as policy_app
 from letterlock.cli.prove import app as prove_app
 from letterlock.cli.prove import statement
+from letterlock.cli.report import app as report_app
+from letterlock.cli.trace import exposure, trace
 from letterlock.cli.witness import app as witness_app
+from letterlock.domain import counted
 from letterlock.errors import (
+    GateClosed,
     LedgerError,
     LetterlockError,
     ProofError,
     SignatureError,
+    StaleDrops,
     UsageError,
     VerificationError,
 )
 from letterlock.evidence import page
 from letterlock.gate import Gate
-from letterlock.gate.offline import check_evidence
+from letterlock.gate.offline import check_evidence, check_statement
 from letterlock.gate.policies import publishable, to_sign
 from letterlock.release.verify import verify as verify_release
 from letterlock.replay import replay as replay_case
@@ -81,6 +100,12 @@ app.add_typer(log_app, name="log")
 app.add_typer(prove_app, name="prove")
 app.add_typer(key_app, name="key")
 app.add_typer(witness_app, name="witness")
+app.add_typer(drops_app, name="drops")
+app.add_typer(obligations_app, name="obligations")
+app.add_typer(model_app, name="model")
+app.add_typer(release_app, name="release")
+app.add_typer(recipient_app, name="recipient")
+app.add_typer(report_app, name="report")
 
 
 @app.command()
@@ -93,6 +118,10 @@ def init(
     now: Now = None,
     origin: Annotated[
         str | None, typer.Option(help="The public log's name for ever: its address, no https://.")
+    ] = None,
+    ledger: Annotated[
+        str | None,
+        typer.Option(help="Keep the ledger in PostgreSQL: postgresql://USER@HOST/DATABASE."),
     ] = None,
     operator: Annotated[
         list[str] | None,
@@ -111,7 +140,12 @@ def init(
     """Make a workspace; with the options, fill it in the same go."""
     clock = moment(now)
     gate = Gate.create(
-        workspace, simulated=simulated, now=clock, origin=origin, passphrase=new_passphrase
+        workspace,
+        simulated=simulated,
+        now=clock,
+        origin=origin,
+        ledger=ledger,
+        passphrase=new_passphrase,
     )
     show.OUT.print(f"made the workspace {workspace.resolve()}", markup=False)
     if not simulated and origin is None:
@@ -208,7 +242,7 @@ def _add(  # noqa: PLR0917 - the options of two commands
     if quiet:
         show.as_json({"source": name, "items": found.rows, "problems": problems})
         return
-    show.OUT.print(f"source {name}: {found.rows:,} items")
+    show.OUT.print(f"source {name}: {counted(found.rows, 'items')}")
     for problem in problems[:10]:
         show.OUT.print(f"  {problem}", markup=False)
     if len(problems) > 10:  # noqa: PLR2004
@@ -221,6 +255,16 @@ app.command()(erase)
 app.command()(approve)
 app.command()(declare)
 app.command()(statement)
+app.command()(lineage)
+app.command()(disgorge)
+app.command()(deliver)
+app.command()(acknowledge)
+app.command()(receive)
+app.command()(inventory)
+app.command()(supersede)
+app.command()(apply_drops)
+app.command()(exposure)
+app.command()(trace)
 
 
 @app.command()
@@ -281,7 +325,9 @@ def build(
     counts = built.record["counts"]
     show.OUT.print(f"sealed release {built.release} in {built.folder}", markup=False)
     show.outcome(gate.outcome_of(built), done=True)
-    show.OUT.print(f"{built.record['members']:,} people are in it, each of whom said yes")
+    members = built.record["members"]
+    are = "is" if members == 1 else "are"
+    show.OUT.print(f"{counted(members, 'people')} {are} in it, each of whom said yes")
     show.OUT.print(f"check it: letterlock verify {built.folder}", markup=False)
     if not counts["released"]:
         show.OUT.print("nothing may go: letterlock explain ITEM says why, item by item")
@@ -314,7 +360,7 @@ def verify(
     *,
     policy: Annotated[
         Path | None,
-        typer.Option(help="For evidence: whose signatures you rely on (C2SP tlog-policy)."),
+        typer.Option(help="Whose signatures you rely on (C2SP tlog-policy); evidence needs it."),
     ] = None,
     log: Annotated[
         Path | None, typer.Option(help="For a statement: a copy of the log's folder.")
@@ -325,8 +371,8 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check evidence by a policy, or a release's files by its manifest; asks nobody."""
-    if policy is None and len(what) == 1 and not what[0].is_file():
-        _verify_release(what[0], as_json=as_json)
+    if len(what) == 1 and (what[0].is_dir() or (policy is None and not what[0].is_file())):
+        _verify_release(what[0], policy, as_json=as_json)
         return
     if policy is None:
         raise UsageError(
@@ -339,17 +385,21 @@ def verify(
     show.OUT.print("\n".join(page.text(each) for each in found), end="", markup=False)
 
 
-def _verify_release(release: Path, *, as_json: bool) -> None:
+def _verify_release(release: Path, policy: Path | None, *, as_json: bool) -> None:
     found = verify_release(release)
+    attested = check_statement(release, policy)
     if as_json:
-        show.as_json({"release": found.release, "verified": True, "manifest": found.record})
+        record = {"release": found.release, "verified": True, "manifest": found.record}
+        show.as_json(record | ({} if attested is None else {"statement": attested.record()}))
         return
     show.OUT.print(f"release {found.release} holds", style="bold", markup=False)
     show.OUT.print(f"  {found.files} files have the hashes of the manifest")
-    named = show.counted(found.members, "people")
+    named = counted(found.members, "people")
     show.OUT.print(f"  rows: {found.rows:,}; they name {named}, all of them in the table")
     if found.withheld_checked:
         show.OUT.print("  the withheld table (private) agrees with the manifest's counts")
+    if attested is not None:
+        show.attested(attested)
     show.OUT.print("  not shown by this: that it is the release which the log has: prove release")
 
 
@@ -403,8 +453,11 @@ def replay(
         replay_screen.screen(result)
 
 
-class _Interrupted(Exception):
-    """Somebody pressed Ctrl-C: every `finally` runs, and nothing is left half-done."""
+class _Interrupted(BaseException):
+    """Somebody pressed Ctrl-C: every `finally` runs, and nothing is left half-done.
+
+    No Exception: SQLAlchemy would wrap that in an error of a statement, and others swallow it.
+    """
 
 
 def _interrupt(_signal: int, _frame: object) -> None:
@@ -412,18 +465,33 @@ def _interrupt(_signal: int, _frame: object) -> None:
     raise _Interrupted
 
 
+def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
+    """Interrupt anew if the interrupt fell into a destructor, which swallows whatever is raised."""
+    if isinstance(lost.exc_value, _Interrupted):
+        signal.signal(signal.SIGINT, _interrupt)
+        # From beside, and a moment later: what is raised in here is swallowed, too.
+        thread = threading.main_thread().ident
+        threading.Timer(0.01, signal.pthread_kill, [thread, signal.SIGINT]).start()
+    else:
+        sys.__unraisablehook__(lost)
+
+
 def main() -> None:
     """Run the command line; every foreseen failure is one line on stderr."""
     signal.signal(signal.SIGINT, _interrupt)
+    before, sys.unraisablehook = sys.unraisablehook, _interrupt_again
+    # SQLAlchemy shows the traceback of an interrupt that falls into its closing of a connection.
+    logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
     try:
         try:
             app(prog_name="letterlock")
         finally:  # it is over: a late Ctrl-C must not turn what was done into a failure
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            sys.unraisablehook = before
     except _Interrupted:
         show.ERR.print("interrupted: nothing was left half-done")
         sys.exit(INTERRUPTED)
-    except (VerificationError, ProofError, SignatureError) as error:
+    except (GateClosed, ProofError, SignatureError, StaleDrops, VerificationError) as error:
         show.ERR.print(f"no: {error}", markup=False)
         sys.exit(NO)
     except UsageError as error:

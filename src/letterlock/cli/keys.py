@@ -18,7 +18,7 @@ from letterlock.cli.options import (
     new_passphrase,
     passphrase,
 )
-from letterlock.domain import text_of
+from letterlock.domain import counted, text_of
 from letterlock.errors import UsageError
 from letterlock.gate import Gate
 from letterlock.gate.erasure import Erased
@@ -150,6 +150,7 @@ def _report(found: Erased) -> dict[str, object]:
         "complete": found.complete,
         "erased": list(found.events),
         "erased_before": list(found.before),
+        "obligation": None if found.owed is None else found.owed.id,
         "places": [
             {"where": each.where, "outcome": each.outcome, "what": each.what}
             for each in found.places
@@ -158,9 +159,12 @@ def _report(found: Erased) -> dict[str, object]:
 
 
 def _show(found: Erased) -> None:
-    said = show.counted(len(found.events), "events")
+    said = counted(len(found.events), "events")
     show.OUT.print(f"{found.subject}: {said} erased", markup=False)
     for each in found.places:
         show.OUT.print(f"  {each.outcome}: {each.where}: {each.what}", markup=False)
+    if found.owed is not None:
+        until = text_of(found.owed.due)
+        show.OUT.print(f"{found.owed.id} is owed until {until}: erase it where it lies elsewhere")
     if not found.complete:
         show.OUT.print("this is not complete: see what is left and unsupported above")

@@ -9,6 +9,7 @@ import typer
 
 from letterlock.cli import show
 from letterlock.cli.options import HERE, File, Json, Now, Workspace, finish, gate_of
+from letterlock.domain import counted
 from letterlock.sources.records import rows
 
 app = typer.Typer(
@@ -40,7 +41,7 @@ def notice_export(
         )
         return
     are = "is" if found.members == 1 else "are"
-    whom = show.counted(found.members, "members")
+    whom = counted(found.members, "members")
     show.OUT.print(f"{whom} {are} to be sent version {version}", markup=False)
     for language, digest in sorted(found.texts.items()):
         show.OUT.print(f"  {out}/notice.{language}.txt  sha256 {digest}", markup=False)

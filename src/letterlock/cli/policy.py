@@ -25,7 +25,7 @@ from letterlock.cli.options import (
     key_of,
     signatures_of,
 )
-from letterlock.domain import DAY, text_of
+from letterlock.domain import DAY, counted, text_of
 from letterlock.errors import InputError
 from letterlock.gate.policies import Introduced, Published, Standing, publishable, to_sign
 from letterlock.policy.diff import compare
@@ -50,7 +50,7 @@ def policy_check(folder: Folder, *, as_json: Json = False) -> None:
     else:
         for finding in findings:
             show.OUT.print(str(finding), markup=False)
-        found = show.counted(len(findings), "findings") if findings else "good"
+        found = counted(len(findings), "findings") if findings else "good"
         show.OUT.print(f"{folder}: {found}", markup=False)
     raise typer.Exit(NO if findings else 0)
 
@@ -259,7 +259,7 @@ def policy_status(*, workspace: Workspace = HERE, now: Now = None, as_json: Json
             }
         )
         return
-    show.OUT.print(f"as of {text_of(found.as_of)}, of {show.counted(found.members, 'members')}:")
+    show.OUT.print(f"as of {text_of(found.as_of)}, of {counted(found.members, 'members')}:")
     for each in found.versions:
         version = each.version
         show.OUT.print(

@@ -43,13 +43,17 @@ def member(
     subject: Subject,
     release: ReleaseId,
     *,
+    version: Annotated[
+        int | None,
+        typer.Option(min=0, help="As which drop list left it, 0 as sealed (default: the newest)."),
+    ] = None,
     out: Out = None,
     workspace: Workspace = HERE,
     now: Now = None,
 ) -> None:
     """Prove that somebody is, or is not, among the people of a release."""
     gate = gate_of(workspace, now)
-    proof = gate.member_proof(subject, release)
+    proof = gate.member_proof(subject, release, version=version)
     if subject not in gate.state([subject]).subjects:  # true all the same, but it may be a slip
         show.ERR.print(f"nobody is recorded as {subject!r}: is the name right?", markup=False)
     new_file(proof, out)

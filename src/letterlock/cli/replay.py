@@ -1,4 +1,4 @@
-"""The replay on two screens, one an act: each at most 50 lines of 100 columns."""
+"""The replay on screens, one an act: each at most 50 lines of 100 columns."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from letterlock.cli.show import OUT
 from letterlock.domain import REASON_TEXT
 from letterlock.gate import Outcome
 from letterlock.replay import Result
-from letterlock.replay.acts import ARITHMETIC, ActOne, Side, day_of
+from letterlock.replay.acts import ActOne, Side, day_of
 from letterlock.replay.days import Day
+from letterlock.replay.report import span
 from letterlock.replay.world import World
+from letterlock.reports.exposure import ARITHMETIC
 
 WIDTH = 100
 _IN = "   "
@@ -20,7 +22,8 @@ _IN = "   "
 
 def screen(result: Result) -> None:
     """Print a replay; lines that start with a letter in column one are headings."""
-    parts = [list(part) for part in (lines(result), day_lines(result), public_lines(result))]
+    screens = (lines, day_lines, public_lines, handed_lines)
+    parts = [list(each(result)) for each in screens]
     for line in [line for part in parts for line in ([] if part is parts[0] else [""]) + part]:
         bold = line[:1].isalpha() and line[1:3] == "  "
         OUT.print(line, style="bold" if bold else None, markup=False)
@@ -178,6 +181,43 @@ def public_lines(result: Result) -> Iterator[str]:
         yield from _folded(f"her receipt. {receipt[0]} {receipt[1].strip()}")
         yield from _folded(f"a proof. {absence[0]}")
     yield "   Check it as a stranger would:"
+    for words in act.commands(result.out):
+        yield from _wrapped(words)
+
+
+def handed_lines(result: Result) -> Iterator[str]:
+    """Yield the lines of the fourth screen, if the world has a fourth act."""
+    act = result.act_four
+    if act is None:
+        return
+    yield f"H  {day_of(act.at)} and after: what left is taken back"
+    yield from _folded(
+        f"{act.rows:,} rows of {act.people:,} people go to {act.recipient}: approved by two, "
+        "logged before the first byte, countersigned. Two models learn from them. Then "
+        f"{act.member} opts out. Stated, and by the clock of this world:",
+        _IN,
+    )
+    for each in act.latencies:
+        yield from textwrap.wrap(
+            f"{each.what:16}{span(each.stated):>12}{span(each.took):>12}  {each.shown}",
+            WIDTH,
+            initial_indent="     ",
+            subsequent_indent=" " * 47,
+        )
+    yield from _folded(f"{act.late} opts out, and {act.recipient} does nothing for 8 days:", _IN)
+    yield from _folded(act.closed)
+    for answer in act.answers:
+        yield from _folded(
+            f"A court orders: delete whatever was made from {answer.data_class}.", _IN
+        )
+        yield from _folded(answer.told())
+    kept = [each.name for each in act.models if each.fate == "in use"]
+    yield from _folded(
+        f"Duties met by evidence in the log: {act.met}; open: {act.open}. Still in use: "
+        f"{', '.join(kept) or 'no model'}",
+        _IN,
+    )
+    yield "   Try:"
     for words in act.commands(result.out):
         yield from _wrapped(words)
 

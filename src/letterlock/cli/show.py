@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from letterlock.domain import REASON_TEXT, Item, Level, Reason, Span, text_of
+from letterlock.domain import REASON_TEXT, Item, Level, Reason, Span, counted, text_of
 from letterlock.gate import Checked, Loaded, Outcome
+from letterlock.handover.sidecars import Attested
 from letterlock.policy.decide import Answer, Decision
 from letterlock.release.build import Progress as Report
 from letterlock.release.impact import Count, Impact
@@ -22,7 +23,6 @@ OUT = Console(highlight=False, soft_wrap=True, emoji=False)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 _SHOWN = 10
-_ONE = {"deliveries": "delivery", "people": "person"}
 
 
 def as_json(value: Mapping[str, Any]) -> None:
@@ -109,12 +109,6 @@ def _counted(what: str, count: Count) -> None:
     OUT.print(f"    {what:<24}{count.items:>12,} items {count.people:>12,} people")
 
 
-def counted(number: int, things: str) -> str:
-    """Write how many there are of what; `things` is in the plural."""
-    one = _ONE.get(things) or things.removesuffix("s")
-    return f"{number:,} {one if number == 1 else things}"
-
-
 def loaded(what: str, found: Loaded, *, quiet: bool) -> None:
     """Print what came of a file of records."""
     if quiet:
@@ -142,6 +136,18 @@ def loaded(what: str, found: Loaded, *, quiet: bool) -> None:
                 OUT.print(f"  {problem}", markup=False)
             if len(listed) > _SHOWN:
                 OUT.print(f"  … and {len(listed) - _SHOWN:,} more (--json lists all)")
+
+
+def attested(found: Attested) -> None:
+    """Print what is true of the statement beside a release."""
+    OUT.print(
+        "  the in-toto statement beside it names these files, the manifest too, and their hashes"
+    )
+    if found.signers is None:
+        OUT.print("    whether the log signed it was not asked: --policy names a log.policy")
+    for verifier in found.signers or ():
+        signed = f"    signed by {verifier.name}, Ed25519 key {verifier.key_id.hex()}"
+        OUT.print(signed, markup=False)
 
 
 def checked(found: Checked) -> None:

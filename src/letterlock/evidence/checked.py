@@ -5,6 +5,8 @@ Spec: docs/spec/evidence.md §3, LOGGED and key.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from letterlock.errors import ProofError
 from letterlock.evidence import entries, strict
 from letterlock.evidence.bundle import Logged
@@ -44,14 +46,20 @@ class Checked:
 
     def event(self, logged: Logged, kind: str, shape: strict.Shape, *also: str) -> Public:
         """Check that an entry is in the log, and is an event of `kind` whose body has `shape`."""
-        self.entry(logged, kind)
+        return self.one_of(logged, {kind: shape}, *also)
+
+    def one_of(self, logged: Logged, shapes: Mapping[str, strict.Shape], *also: str) -> Public:
+        """Check that an entry is in the log, and is an event of a kind, with the shape of that."""
+        kinds = " or ".join(shapes)
+        self.entry(logged, kinds)
         found = entries.read(logged.entry)
-        if not isinstance(found, Public) or found.kind != kind:
-            raise ProofError(f"entry {logged.index} is no {kind}")
+        if not isinstance(found, Public) or found.kind not in shapes:
+            raise ProofError(f"entry {logged.index} is no {kinds}")
         if found.index != logged.index:
             raise ProofError(f"entry {logged.index} says that it is entry {found.index}")
         more = {key: bool for key in also if key in found.body}
-        strict.shaped(found.body, {**shape, **more}, f"{kind}, entry {logged.index}")
+        shape = {**shapes[found.kind], **more}
+        strict.shaped(found.body, shape, f"{found.kind}, entry {logged.index}")
         return found
 
     def key(self, logged: Logged) -> bytes:

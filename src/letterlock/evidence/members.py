@@ -27,6 +27,8 @@ _SEALED: Final = {
     "release": str, "manifest": str, "checked": int,
     "opened": int, "key": int, "members": int, "depth": int, "root": str,
 }  # fmt: skip
+_SUPERSEDED: Final = {**_SEALED, "version": int, "rows": int}
+_SEALS: Final = {"release.sealed": _SEALED, "release.superseded": _SUPERSEDED}
 _OPENED: Final = {
     "purpose": str, "recipient": str, "as_of": int, "upto": int,
     "sources": list, "shards": int, "release": str,
@@ -39,6 +41,7 @@ _FILED: Final = (
     "recomputes the files, an auditor and planted accounts look for that."
 )
 _OTHERS: Final = "Anything about another release."
+_VERSIONS: Final = "Anything about another version of it: an earlier one held more people."
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,10 @@ class _Set:
 
 @dataclass(frozen=True)
 class Sealed:
-    """A release as the log has it: its opening, its seal, and the members that this names."""
+    """A version of a release as the log has it: opening, seal, and the members that this names.
+
+    The seal of version 0 is release.sealed, that of a later one release.superseded.
+    """
 
     opened: Public
     sealed: Public
@@ -78,17 +84,17 @@ class Sealed:
 def sealed_release(checked: Checked, e: Member | Release) -> Sealed:
     """Check the opening and the seal of a release, and that they belong together."""
     opened = checked.event(e.opened, "release.opened", _OPENED)
-    sealed = checked.event(e.sealed, "release.sealed", _SEALED)
+    sealed = checked.one_of(e.sealed, _SEALS)
     body = sealed.body
     if not _HASH.fullmatch(body["manifest"]):
-        raise InputError("release.sealed: manifest is no SHA-256")
+        raise InputError(f"{sealed.kind}: manifest is no SHA-256")
     if body["opened"] != opened.index or body["release"] != opened.body["release"]:
         raise ProofError(f"entry {sealed.index} seals another opening than entry {opened.index}")
     if body["key"] != e.key.index:
         raise ProofError(f"entry {sealed.index} names another key than entry {e.key.index}")
     if not e.key.index < opened.index < sealed.index:
         raise ProofError("a key comes before the opening that uses it, and that before its seal")
-    members = _Set.of(body, body["members"], "release.sealed")
+    members = _Set.of(body, body["members"], sealed.kind)
     return Sealed(opened, sealed, members, merkle.leaf_hash(e.opened.entry))
 
 
@@ -115,7 +121,7 @@ def member(checked: Checked, e: Member) -> Finding:
             f"With the key of entry {e.key.index:,} it can have no other pseudonym there.",
         ),
         checked.trusted,
-        (_FILED, _ACCOUNT, SECOND_SEAL, _OTHERS, OUTSIDE),
+        (_FILED, _ACCOUNT, SECOND_SEAL, *limits(found), _OTHERS, OUTSIDE),
     )
 
 
@@ -124,11 +130,19 @@ def told(found: Sealed) -> tuple[str, ...]:
     opened, sealed = found.opened, found.sealed
     purpose, recipient = word(opened.body["purpose"]), word(opened.body["recipient"])
     asked = f"for {purpose}, to {recipient}, as of {text_of(opened.body['as_of'])}"
+    what = "It"
+    if "version" in sealed.body:
+        what = f"What drop list {sealed.body['version']:,} left of it"
     return (
         f"That release was opened as entry {opened.index:,} on {text_of(opened.time)}, {asked}.",
-        f"It was sealed as entry {sealed.index:,} on {text_of(sealed.time)}.",
+        f"{what} was sealed as entry {sealed.index:,} on {text_of(sealed.time)}.",
         f"The SHA-256 of its manifest is {sealed.body['manifest']}.",
     )
+
+
+def limits(found: Sealed) -> tuple[str, ...]:
+    """Tell what the seal of a later version does not show."""
+    return (_VERSIONS,) if "version" in found.sealed.body else ()
 
 
 def grants(checked: Checked, e: Grants) -> Finding:

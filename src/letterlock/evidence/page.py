@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from letterlock.domain import counted
 from letterlock.evidence.finding import Finding, Vouched, ends, when
 from letterlock.record.checkpoint import Seen
 from letterlock.record.note import Kind, Verifier
@@ -20,6 +21,7 @@ _TITLES: Final = {
     "release": "A release against the log",
     "history": "The history of a log",
     "statement": "A public statement",
+    "trace": "What became of an account's data",
 }
 _KINDS: Final = {
     Kind.ED25519: "Ed25519",
@@ -59,7 +61,8 @@ def _signatures(finding: Finding) -> Iterator[str]:
 
 def _of(vouched: Vouched) -> Iterator[str]:
     found = vouched.checkpoint
-    yield f"Of the log {found.origin} with {found.size:,} entries, root {found.root.hex()}:"
+    size = counted(found.size, "entries")
+    yield f"Of the log {found.origin} with {size}, root {found.root.hex()}:"
     for seen in vouched.logs:
         yield f"  signed by the log, {_key(seen.verifier)}{_at(seen)}"
     for name, seen in vouched.witnesses:
@@ -82,11 +85,11 @@ def _wrapped(sentence: str) -> Iterable[str]:
     below = sentence.startswith("  ")
     first, rest = ("    · ", "      ") if below else ("  - ", "    ")
     return textwrap.wrap(
-        _harmless(sentence.strip()), WIDTH, initial_indent=first, subsequent_indent=rest,
+        harmless(sentence.strip()), WIDTH, initial_indent=first, subsequent_indent=rest,
         break_on_hyphens=False,
     )  # fmt: skip
 
 
-def _harmless(sentence: str) -> str:
+def harmless(sentence: str) -> str:
     """Write as its number whatever would steer a terminal or turn the direction of writing."""
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in sentence)

@@ -19,6 +19,7 @@ from letterlock.domain import (
     PURPOSES,
     Time,
     canonical,
+    counted,
     covers,
     sha256,
     text_of,
@@ -246,8 +247,8 @@ class _Reading:
             if rows and covers(self.claim.data_class, data_class):
                 raise ProofError(
                     f"the statement is not true: release {name}, sealed on "
-                    f"{text_of(sealed.time)} for {purpose} to {recipient}, has {rows:,} rows of "
-                    f"{data_class}"
+                    f"{text_of(sealed.time)} for {purpose} to {recipient}, has "
+                    f"{counted(rows, 'rows')} of {data_class}"
                 )
 
     def _beside(self, digest: str, what: str) -> bytes:

@@ -25,7 +25,7 @@ from letterlock.evidence.bundle import (
 )
 from letterlock.evidence.checked import Checked
 from letterlock.evidence.finding import OUTSIDE, Finding, compare, finding, word
-from letterlock.evidence.members import SECOND_SEAL, grants, member, sealed_release, told
+from letterlock.evidence.members import SECOND_SEAL, grants, limits, member, sealed_release, told
 from letterlock.ledger import commitment
 from letterlock.record import memberset, merkle, note
 from letterlock.record.note import Verifier
@@ -130,6 +130,7 @@ def _release(checked: Checked, e: Release, files: ReleaseFiles) -> Finding:
             "That its rows are of these people and nobody else: files cannot say whose a row is.",
             "That everybody in it agreed: the log holds what they said, as commitments.",
             SECOND_SEAL,
+            *limits(found),
             OUTSIDE,
         ),
     )

@@ -197,7 +197,11 @@ class Holds(Releases):
         _check("data class", data_classes, covers, sorted(rules.data_classes))
         everybody = [*sorted(rules.recipients), *classes]
         _check("recipient", recipients, lambda said, one: said == one, everybody)
-        regions = [region for region in regions if region != ANY]
+        self.check_places(region for region in regions if region != ANY)
+
+    def check_places(self, regions: Iterable[str]) -> None:
+        """Raise UsageError for what is no place, or one of which nothing here can be."""
+        regions, rules = list(regions), self.rules()
         for region in regions:
             if region not in GROUPS and not is_place(region):
                 raise UsageError(
@@ -209,8 +213,8 @@ class Holds(Releases):
             places = expand([region])
             if not any(covers_place(pattern, place) for pattern in places for place in known):
                 raise UsageError(
-                    f"nobody is known to live in {region}, and no regional table lists it: the "
-                    f"hold would match nothing; there is: {', '.join(known) or 'none yet'}"
+                    f"nobody is known to live in {region}, and no regional table lists it: "
+                    f"nothing would match; there is: {', '.join(known) or 'none yet'}"
                 )
 
     def _places(self, rules: Rulebook) -> set[str]:

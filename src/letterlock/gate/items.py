@@ -6,14 +6,18 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from letterlock.errors import InputError, UsageError, WorkspaceError
 from letterlock.gate.workspace import Workspace, silent
 from letterlock.release.build import Progress
 from letterlock.sources import mailbox
-from letterlock.sources.index import Source, write_index
+from letterlock.sources.index import Indexed, Source, write_index
 from letterlock.sources.mapping import Mapping
 from letterlock.sources.table import Table
+
+KEPT: Final = ".kept"
+"""Beside the registered indexes: those that releases were made from, of tables since replaced."""
 
 
 class Items(Workspace):
@@ -78,10 +82,30 @@ class Items(Workspace):
                 new.mkdir()
                 yield new
                 if place.exists():
-                    place.rename(old)
+                    place.rename(self._keeping(name, place) or old)
                 new.rename(place)
         except OSError as error:
             raise InputError(f"source {name} was not registered: {error}") from error
+
+    def _keeping(self, name: str, place: Path) -> Path | None:
+        """Return where an index is kept that a release was made from; None if none was.
+
+        Who has to be dropped from the release is told by it, also when the table is another one.
+        """
+        made = {each for release in self.lineage().releases.values() for each in release.sources}
+        try:
+            fingerprint = Indexed(name, place).fingerprint
+        except InputError:  # it tells nobody anything
+            return None
+        kept = self.kept_index(name, fingerprint)
+        if (name, fingerprint) not in made or kept.exists():
+            return None
+        kept.parent.mkdir(exist_ok=True)
+        return kept
+
+    def kept_index(self, name: str, fingerprint: str) -> Path:
+        """Return where the index of a table is kept once another one has its name."""
+        return self.folder / "index" / KEPT / f"{name}-{fingerprint}"
 
 
 def _mail_mapping(data_class: str, *, sensitive: bool) -> Mapping:

@@ -24,7 +24,7 @@ from letterlock.record import merkle, quorum, tlog
 from letterlock.record import note as notes
 from letterlock.record.checkpoint import Checkpoint
 from letterlock.record.merkle import Hash
-from letterlock.record.note import Note
+from letterlock.record.note import Kind, Note, Signer
 from letterlock.record.prooffile import ProofFile
 from letterlock.record.quorum import Policy, Trusted
 from letterlock.record.tlog import CHECKPOINT, Log, Reader
@@ -36,6 +36,9 @@ _SECOND: Final = 1_000_000
 _BATCH: Final = 1 << 16  # entries read from the ledger at a time
 _ROOM: Final = MAX_SIZE // 2  # bytes for the checkpoints of a history
 _PROOF: Final = 64 * 48  # and for the proof between two of them, at most
+
+SEALS: Final = frozenset({"release.sealed", "release.superseded"})
+"""What says that a release, or a later version of one, is what its manifest says."""
 
 Consistency: TypeAlias = Callable[[int, int], Sequence[Hash]]
 """Sizes of an older and a newer tree → the proof that one is the beginning of the other."""
@@ -144,6 +147,10 @@ class PublicLog(Keys):
     def _sign(self, checkpoint: Checkpoint) -> bytes:
         return checkpoints.sign(checkpoint, self.log_signers(), self._seconds()).encode()
 
+    def plain_signers(self) -> list[Signer]:
+        """Return who signs, as the log, what is no checkpoint."""
+        return [each for each in self.log_signers() if each.verifier.kind is Kind.ED25519]
+
     def _opened(self, note: bytes) -> Checkpoint:
         return checkpoints.opened(notes.parse(note), self.log_verifiers())[0]
 
@@ -221,7 +228,7 @@ class PublicLog(Keys):
             if index % _BATCH == 0:
                 progress("checking events", index, size)
         for each in self.store.events(upto=size - 1):
-            if each.kind == "release.sealed" and each.body is not None:
+            if each.kind in SEALS and each.body is not None:
                 self._check_blob(each.body["manifest"], f"what event {each.index} seals")
 
     def _check_blob(self, digest: str, what: str) -> None:

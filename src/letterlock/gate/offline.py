@@ -14,6 +14,8 @@ from letterlock.evidence.bundle import Evidence, Release, Statement
 from letterlock.evidence.entries import MAX_BLOB
 from letterlock.evidence.finding import Finding, compare
 from letterlock.evidence.verify import LogFiles, ReleaseFiles
+from letterlock.handover import sidecars
+from letterlock.handover.sidecars import Attested
 from letterlock.record import checkpoint as checkpoints
 from letterlock.record import note as notes
 from letterlock.record import quorum
@@ -21,6 +23,7 @@ from letterlock.record.tlog import CHECKPOINT, Reader
 from letterlock.release import manifest
 from letterlock.release.verify import pseudonyms
 from letterlock.release.verify import verify as verify_release
+from letterlock.reports import dossier
 from letterlock.store.tiles import LogFolders
 
 
@@ -32,12 +35,15 @@ def check_evidence(
     `log` is a copy of the log's folder, for statements; `release` that of a release, all of whose
     files are checked too. Raises InputError, SignatureError, ProofError, VerificationError.
     """
-    trusted = quorum.parse(content_of(policy))
+    trusted = _trusted(policy)
     now = int(time.time())
     found = []
     for path in files:
         content = content_of(path)
         try:
+            if content.startswith(dossier.MAGIC):
+                found.append(dossier.check(_whole(path), trusted, now))
+                continue
             evidence = bundle.parse(content)
             of_release, of_log = _release(evidence, release), _log(evidence, log)
             found.append(verify.verify(evidence, trusted, now, release=of_release, log=of_log))
@@ -45,6 +51,24 @@ def check_evidence(
             raise type(error)(f"{path}: {error}") from error
     compare(each.checkpoint for finding in found for each in finding.vouched)
     return found
+
+
+def check_statement(release: Path, policy: Path | None = None) -> Attested | None:
+    """Check the in-toto statement in a release's `sidecars/` against its manifest; None: no such.
+
+    With a policy file, one of its logs has to have signed it, and that there is none is an error.
+    Raises InputError, SignatureError, VerificationError.
+    """
+    keys = None if policy is None else [log.verifier for log in _trusted(policy).logs]
+    found = sidecars.check(release, keys)
+    if found is None and policy is not None:
+        path = release / sidecars.FOLDER / sidecars.ATTESTATION
+        raise InputError(f"{path} is missing, so there is no signature to check by a policy")
+    return found
+
+
+def _trusted(policy: Path) -> quorum.Policy:
+    return quorum.parse(content_of(policy))
 
 
 def release_files(folder: Path) -> ReleaseFiles:
@@ -57,6 +81,15 @@ def content_of(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(bundle.MAX_SIZE + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _whole(path: Path) -> bytes:
+    """Read a trace, which may be larger than an evidence file. Raises InputError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(dossier.MAX_SIZE + 1)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 

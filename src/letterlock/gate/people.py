@@ -214,7 +214,8 @@ class People(Workspace):
         names = sorted({each.subject for each in told})
         head = self.store.head()
         for n in range(0, len(names), _AT_ONCE):
-            for event in self.store.events(upto=head.index, subjects=names[n : n + _AT_ONCE]):
+            some = names[n : n + _AT_ONCE]
+            for event in self.store.events(upto=head.index, subjects=some, rules=True):
                 if event.kind in {choices.CHOICE, choices.CLAIM} and event.body is not None:
                     found.add(event.kind, event.body)
         return found
@@ -346,16 +347,18 @@ class People(Workspace):
         head, mark = self.store.head(), mark_of(said.body)
         return next(
             Chosen(event)
-            for event in self.store.events(upto=head.index, subjects=[said.subject])
+            for event in self.store.events(upto=head.index, subjects=[said.subject], rules=True)
             if event.kind == said.kind and event.body is not None and mark_of(event.body) == mark
         )
 
     def history_of(self, subject: str) -> dict[str, Any]:
         """Return everything recorded of a subject as JSON-LD. Raises InputError for nobody."""
         canonical(subject)  # half a character is nobody
-        head = self.store.head()
-        events = list(self.store.events(upto=head.index, subjects=[subject]))
-        if not any(event.subject == subject for event in events):
+        events = self._about(subject)
+        if any(event.body is None for event in events):  # when: that stands in what is of everyone
+            upto = self.store.head().index
+            events = list(self.store.events(upto=upto, subjects=[subject]))
+        if not events:
             raise InputError(f"nothing is recorded of {subject!r}")
         return history(events, subject, self.rules())
 

@@ -6,7 +6,7 @@ check it before it is handed out: nothing leaves here that does not hold.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -18,14 +18,15 @@ from letterlock.evidence import receipt, statement, verify
 from letterlock.evidence.bundle import Evidence, Grants, Member, Receipt, Release, Statement, encode
 from letterlock.evidence.statement import Claim
 from letterlock.evidence.verify import ReleaseFiles
-from letterlock.gate.log import PublicLog
+from letterlock.gate.log import SEALS, PublicLog
 from letterlock.gate.offline import release_files
 from letterlock.gate.workspace import silent
 from letterlock.ledger import Draft, fold_rules, read_shape
 from letterlock.record import memberset, merkle, note
 from letterlock.record.memberset import NAME_SIZE, MemberSet
-from letterlock.record.note import Kind, Signer
+from letterlock.release import manifest
 from letterlock.release.build import Progress
+from letterlock.release.verify import pseudonyms, pseudonyms_in
 from letterlock.store.keys import write_secret
 
 Ints = npt.NDArray[np.int64]
@@ -54,7 +55,7 @@ class Proofs(PublicLog):
         promise = None
         if signed:
             text = receipt.signed_text(self.origin, index, commitment, record)
-            promise = note.sign(text, self._plain_signers()).encode()
+            promise = note.sign(text, self.plain_signers()).encode()
         public = self.published()
         proof = self.prove_entry(index) if public and index < public.size else None
         evidence = Receipt(record, event.canonical(), salt, promise, proof)
@@ -78,15 +79,16 @@ class Proofs(PublicLog):
 
     # ── one person ──────────────────────────────────────────────────────────────────────────
 
-    def member_proof(self, subject: str, release: str) -> bytes:
+    def member_proof(self, subject: str, release: str, *, version: int | None = None) -> bytes:
         """Return evidence that somebody is, or is not, among the people of a release.
 
-        Nobody need be known here to be shown not to be in it. Raises UsageError for a release that
-        is none, WorkspaceError if its key is destroyed, LogError if it is not published yet.
+        `version`: as drop list `version` left it, 0 as it was sealed (default: the newest). Nobody
+        need be known here to be shown not to be in it. Raises UsageError for a release or version
+        that is none, WorkspaceError if its key is destroyed, LogError if it is not published yet.
         """
-        sealed = self._seal_of(release)
+        sealed = self._seal_of(release, version)
         opened, key = sealed["opened"], sealed["key"]
-        names = self._names(release)
+        names = self._names(release, sealed)
         proof, token = self._named(key, subject)
         introduced, opening, seal = self.logged(key, opened, sealed["index"])
         leaf = merkle.leaf_hash(opening.entry)
@@ -208,16 +210,30 @@ class Proofs(PublicLog):
         self._check(evidence, release_files(self.folder / "releases" / release))
         return encode(evidence)
 
-    def _seal_of(self, release: str) -> dict[str, Any]:
-        """Return what sealed a release, and the event's index. Raises UsageError."""
-        for event in self.store.events(upto=self.store.head().index):
-            body = event.body if event.kind == "release.sealed" else None
-            if body is not None and body["release"] == release:
-                return {**body, "index": event.index}
-        raise UsageError(f"no release {release} was sealed here")
+    def _seal_of(self, release: str, version: int | None = None) -> dict[str, Any]:
+        """Return what sealed a version (default: the newest), and the event's index.
 
-    def _names(self, release: str) -> MemberSet:
-        return MemberSet(release_files(self.folder / "releases" / release).pseudonyms)
+        Raises UsageError.
+        """
+        found: dict[str, Any] | None = None
+        for event in self.store.events(upto=self.store.head().index):
+            body = event.body if event.kind in SEALS else None
+            of_it = body is not None and body["release"] == release
+            if body is not None and of_it and version in {None, body.get("version", 0)}:
+                found = {**body, "index": event.index}
+        if found is None:
+            raise UsageError(
+                f"no release {release} was sealed here"
+                if version is None
+                else f"no version {version} of release {release} was sealed here"
+            )
+        return found
+
+    def _names(self, release: str, sealed: Mapping[str, Any]) -> MemberSet:
+        """Return who was in a version; of those that were superseded the members are kept."""
+        folder = self.folder / "releases" / release
+        kept = folder / manifest.PRIVATE / manifest.members_of(sealed.get("version", 0))
+        return MemberSet(pseudonyms_in(kept) if kept.exists() else pseudonyms(folder))
 
     # ── a claim ─────────────────────────────────────────────────────────────────────────────
 
@@ -239,13 +255,9 @@ class Proofs(PublicLog):
         root = reader.checkpoint.root
         claim = Claim(data_class, start, end, purposes, named, reader.size, root, self.now())
         statement.check(claim, reader.entries(0, reader.size), self.blob)
-        evidence = Statement(statement.sign(self.origin, claim, self._plain_signers()).encode())
+        evidence = Statement(statement.sign(self.origin, claim, self.plain_signers()).encode())
         self.record([Draft("statement.published", {"claim": claim.record()})])
         return encode(evidence)
-
-    def _plain_signers(self) -> list[Signer]:
-        """Return who signs, as the log, what is no checkpoint."""
-        return [each for each in self.log_signers() if each.verifier.kind is Kind.ED25519]
 
     def _check(self, evidence: Evidence, release: ReleaseFiles | None = None) -> None:
         verify.verify(evidence, self.trust(), release=release)

@@ -28,7 +28,7 @@ from letterlock.domain import (
 )
 from letterlock.errors import HeadMoved, ReleaseError, UsageError, WorkspaceError
 from letterlock.evidence.entries import entries_of
-from letterlock.gate.items import Items
+from letterlock.gate.drops import Drops
 from letterlock.gate.policies import drafts_of
 from letterlock.gate.workspace import silent
 from letterlock.ledger import Draft, Event, fold_rules
@@ -104,7 +104,7 @@ def outcome_of(plan: Plan, sources: Sequence[Source], verdicts: Verdicts) -> Out
     return Outcome(*request, int(counts.sum()), by_reason(counts), people)
 
 
-class Releases(Items):
+class Releases(Drops):
     """The verbs about releases."""
 
     def plan(
@@ -235,7 +235,12 @@ class Releases(Items):
         threads: int = 2,
         progress: Progress = silent,
     ) -> Built:
-        """Build and seal a release. Raises ReleaseError if none came of it."""
+        """Build and seal a release.
+
+        Raises ReleaseError if none came of it, GateClosed while something is overdue.
+        """
+        self.sweep(purpose, recipient, progress=progress)
+        self.check_open(purpose, recipient)
         try:
             with self._one_build():
                 for _ in range(ATTEMPTS):
@@ -388,24 +393,3 @@ class Releases(Items):
             withheld,
             built.record["members"],
         )
-
-    @contextmanager
-    def _one_build(self) -> Iterator[None]:
-        """Let one build run at a time, and clear away what a killed one left."""
-        with self._building():
-            for left in (self.folder / "releases").glob(".*"):
-                if left.is_dir():
-                    self._recover(left)
-            yield
-
-    def _recover(self, left: Path) -> None:
-        """Finish what was sealed but not yet moved into place; remove what was not."""
-        name = left.name[1:]
-        path = left / manifest.OUTGOING / manifest.NAME
-        digest = sha256(path.read_bytes()) if path.is_file() else ""
-        events = self.store.events(upto=self.store.head().index)
-        sealed = [e.body for e in events if e.kind == "release.sealed" and e.body is not None]
-        if any((b["release"], b["manifest"]) == (name, digest) for b in sealed):
-            left.rename(left.with_name(name))
-        else:
-            shutil.rmtree(left)

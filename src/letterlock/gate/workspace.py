@@ -20,6 +20,9 @@ from letterlock.domain import Rulebook, Signature, State, Time, sha256, text_of
 from letterlock.errors import InputError, LedgerError, UsageError, WorkspaceError
 from letterlock.evidence import entries
 from letterlock.ledger import Draft, Event, fold, fold_rules
+from letterlock.lineage.fold import fold as fold_lineage
+from letterlock.lineage.fold import take
+from letterlock.lineage.graph import Lineage
 from letterlock.record import checkpoint, merkle, note, tlog
 from letterlock.record.checkpoint import Checkpoint
 from letterlock.record.vrf import SecretKey
@@ -37,6 +40,7 @@ from letterlock.store.keys import (
     public_of,
     write_secret,
 )
+from letterlock.store.sql import SqlStore
 from letterlock.store.sqlite import SqliteStore
 from letterlock.store.tiles import LogFolders
 from letterlock.store.tokens import SUFFIX, Tokens
@@ -46,7 +50,8 @@ _CONFIG: Final = "letterlock.toml"
 _WRITING: Final = "ledger.lock"
 POLICY: Final = "log.policy"
 _FORMAT: Final = 2
-_RESTORE: Final = "Restore the newest backup of ledger.db (docs/keys.md, Backup and restore)"
+_LEDGER: Final = "ledger.db"
+_RESTORE: Final = "Restore the newest backup of the ledger (docs/keys.md, Backup and restore)"
 # The name of the log stands in signed notes and policy files: no space, no plus (signed-note).
 _ORIGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:/-]{0,254}")
 
@@ -102,9 +107,10 @@ class Workspace:
         self.log_files = LogFolders(folder / "log", folder / "sequencer")
         # Before the ledger's head is read: both may move on in between.
         logged = [self.published(), self._checkpoint(self.log_files.committed())]
-        self.store = SqliteStore(folder / "ledger.db")
+        self.store = _store(folder, config.get("ledger"))
         self._now = now
         self._keys_known: tuple[int, list[Introduced]] = (-1, [])  # as of which event
+        self._lineage_known = (-1, Lineage())  # as of which event
         try:
             for each in logged:
                 if each is not None:
@@ -114,18 +120,20 @@ class Workspace:
             raise
 
     @classmethod
-    def create(
+    def create(  # noqa: PLR0913 - what it is made with, each with a default
         cls,
         folder: Path,
         *,
         simulated: bool = False,
         now: Time | None = None,
         origin: str | None = None,
+        ledger: str | None = None,
         passphrase: Ask | None = None,
     ) -> Self:
         """Make a workspace in `folder`: its keys, and a ledger that begins with introducing them.
 
         `origin` names its public log for ever (default: a name that says it is not published).
+        `ledger` is the address of a PostgreSQL database (default: ledger.db, in the folder).
         `passphrase` seals the keys of a real one (default: the environment's).
         Raises WorkspaceError if one is there already, UsageError for what cannot be asked.
         """
@@ -144,6 +152,8 @@ class Workspace:
                 origin = f"unpublished.invalid/{hashlib.sha256(public).hexdigest()[:12]}"
             keys = _key_folder(folder, origin, passphrase, simulated=simulated)
             keys.unlock()  # nothing is made without a passphrase
+            if ledger is not None:  # looked at before anything is made here
+                _store(folder, ledger, create=True).close()
             made = [Key(ED25519, public_of(ED25519, log, origin), log), new(MLDSA44, origin)]
             vrf = new(VRF, origin)
             _make_folders(folder)
@@ -152,12 +162,13 @@ class Workspace:
                 keys.write(key)
             for policy in (folder / POLICY, folder / "log" / "policy"):
                 files.write(policy, policy_text([key.public for key in made]))
-            with closing(SqliteStore(folder / "ledger.db", create=True)) as store:
+            with closing(_store(folder, ledger, create=True)) as store:
                 first = [introduction("log", [key.public for key in made])]
                 first += [introduction(VRF, [vrf.public])]
                 clock = store.head().time if now is None else now
-                store.append(first, now=clock if simulated else wall_clock())
-            files.write(folder / _CONFIG, config_text(origin, (), simulated=simulated))
+                store.append(first, now=clock if simulated else wall_clock(), expect=-1)
+            config = config_text(origin, (), simulated=simulated, ledger=ledger)
+            files.write(folder / _CONFIG, config)
         except OSError as error:
             raise WorkspaceError(f"no workspace could be made in {folder}: {error}") from error
         opened = cls(folder, now=now, passphrase=passphrase)
@@ -300,6 +311,27 @@ class Workspace:
         approval.check(approval.message(kind, body), signatures, self.rules().operators)
         self.record([Draft(kind, {**body, "signatures": signed_by(signatures)})])
 
+    def record_linked(self, *drafts: Draft) -> int:
+        """Record events of what left the gate, all or none, once they fold; returns the new head.
+
+        Raises InputError for one that cannot follow what is recorded.
+        """
+        with self._writing():
+            return self._append_linked(drafts)
+
+    def _append_linked(self, drafts: Sequence[Draft]) -> int:
+        """Do so for a caller that holds the lock."""
+        head = self.store.head()
+        # As the store does it: recorded time never goes back, whatever the clock does.
+        lineage, now = self.lineage(), max(self.now(), head.time)
+        self._lineage_known = (-1, Lineage())  # what is folded ahead of the ledger must not stay
+        for n, draft in enumerate(drafts, 1):
+            take(lineage, Event(head.index + n, now, draft.kind, draft.body))
+        recorded = self.store.append(drafts, now=now, expect=head.index)
+        if recorded.time == now:
+            self._lineage_known = (recorded.index, lineage)
+        return recorded.index
+
     def publish_blob(self, data: bytes) -> None:
         """Show beside the log, by its SHA-256, what an event is about to name. Raises OSError."""
         path = self.folder / "log" / "blobs" / sha256(data)
@@ -330,14 +362,15 @@ class Workspace:
             raise WorkspaceError(f"nothing can be recorded here: {error}") from error
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            with self.store.alone():  # on other machines, too
+                yield
 
     # ── looking ─────────────────────────────────────────────────────────────────────────────
 
     def rules(self, as_of: Time | None = None) -> Rulebook:
         """Return what holds for everyone as of `as_of` (default: now)."""
         head = self.store.head()
-        return fold_rules(self.store.events(upto=head.index), self._as_of(as_of))
+        return fold_rules(self.store.events(upto=head.index, rules=True), self._as_of(as_of))
 
     def _as_of(self, as_of: Time | None) -> Time:
         now = max(self.now(), self.store.head().time)
@@ -345,17 +378,33 @@ class Workspace:
             raise UsageError(f"as of {text_of(as_of)} lies in the future")
         return now if as_of is None else as_of
 
+    def lineage(self, upto: int | None = None) -> Lineage:
+        """Return where everything went that left the gate, as of event `upto` (default: the last).
+
+        What is returned of the last is kept and folded onward: ask anew after recording something.
+        Raises LedgerError.
+        """
+        if upto is not None:
+            return fold_lineage(self.store.events(upto=upto))
+        head, (seen, known) = self.store.head().index, self._lineage_known
+        if seen < head:
+            self._lineage_known = (-1, Lineage())  # what is folded halfway must not stay
+            new = (each for each in self.store.events(upto=head) if each.index > seen)
+            self._lineage_known = (head, fold_lineage(new, known))
+        return self._lineage_known[1]
+
     def _about(self, subject: str) -> list[Event]:
         """Return the events about somebody."""
         with suppress(UnicodeEncodeError):  # lone surrogates: nobody's account id
-            found = self.store.events(upto=self.store.head().index, subjects=[subject])
+            upto = self.store.head().index
+            found = self.store.events(upto=upto, subjects=[subject], rules=True)
             return [event for event in found if event.subject == subject]
         return []
 
     def state(self, subjects: Sequence[str], as_of: Time | None = None) -> State:
         """Return the state of a few subjects, folded event by event."""
         head = self.store.head()
-        events = self.store.events(upto=head.index, subjects=subjects)
+        events = self.store.events(upto=head.index, subjects=subjects, rules=True)
         return fold(events, self._as_of(as_of))
 
 
@@ -381,10 +430,13 @@ def policy_text(vkeys: Iterable[str]) -> bytes:
     return "".join([*(f"log {vkey}\n" for vkey in vkeys), "quorum none\n"]).encode()
 
 
-def config_text(origin: str, signer: Sequence[str], *, simulated: bool) -> bytes:
+def config_text(
+    origin: str, signer: Sequence[str], *, simulated: bool, ledger: str | None = None
+) -> bytes:
     """Write letterlock.toml."""
     lines = [f"format = {_FORMAT}", f"simulated = {str(simulated).lower()}"]
     lines += [f"origin = {json.dumps(origin)}"]
+    lines += [f"ledger = {json.dumps(ledger)}"] if ledger is not None else []
     lines += [f"signer = {json.dumps(list(signer))}"] if signer else []
     return "\n".join([*lines, ""]).encode()
 
@@ -393,12 +445,28 @@ def _refuse_what_is_left(folder: Path) -> None:
     """Refuse to make a workspace where one is, or where one was."""
     if (folder / _CONFIG).exists():
         raise WorkspaceError(f"{folder} is a workspace already")
-    for part in ("keys", "ledger.db", POLICY):
+    for part in ("keys", _LEDGER, POLICY):
         if (folder / part).exists():
             raise WorkspaceError(
                 f"{folder / part} is left of a workspace whose {_CONFIG} is gone, or that was "
                 "never finished: restore it from a backup, or choose a new folder"
             )
+
+
+def _store(folder: Path, ledger: str | None, *, create: bool = False) -> SqlStore:
+    """Open (or create) the ledger at a PostgreSQL address, or in the folder. As the stores raise.
+
+    Raises UsageError if what reaches PostgreSQL is not installed.
+    """
+    if ledger is None:
+        return SqliteStore(folder / _LEDGER, create=create)
+    try:
+        from letterlock.store.postgres import PostgresStore  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise UsageError(
+            "a ledger in PostgreSQL needs psycopg: pip install 'letterlock[postgresql]'"
+        ) from error
+    return PostgresStore(ledger, create=create)
 
 
 def _make_folders(folder: Path) -> None:
@@ -442,10 +510,12 @@ def _read_config(folder: Path) -> dict[str, Any]:
         and isinstance(config.get("origin"), str)
         and _ORIGIN.fullmatch(config["origin"])
         and _is_command(config.get("signer", ["none"]))
+        and isinstance(config.get("ledger", ""), str)
     )
     if not well:
         raise WorkspaceError(f"{folder / _CONFIG} is not of a format this program knows")
-    if unknown := ", ".join(sorted(set(config) - {"format", "simulated", "origin", "signer"})):
+    others = set(config) - {"format", "simulated", "origin", "signer", "ledger"}
+    if unknown := ", ".join(sorted(others)):
         raise WorkspaceError(f"{folder / _CONFIG}: unknown setting {unknown}")
     return config
 

@@ -282,7 +282,7 @@ def _members(
         pa.binary(memberset.NAME_SIZE), members.count, [None, pa.py_buffer(names)]
     )
     table = pa.table({"pseudonym": column})
-    with _Writer(folder / manifest.MEMBERS, manifest.MEMBERS, table.schema) as writer:
+    with FileWriter(folder / manifest.MEMBERS, manifest.MEMBERS, table.schema) as writer:
         writer.write(table)
     return rank, members, writer.entry
 
@@ -378,10 +378,11 @@ class _HashedFile:
         return self._hash.hexdigest()
 
 
-class _Writer:
+class FileWriter:
     """A Parquet file whose rows, bytes and hash are known once it is closed."""
 
     def __init__(self, path: Path, name: str, schema: pa.Schema) -> None:
+        """Make the file at `path`, which the manifest knows as `name`."""
         self._file = _HashedFile(path)
         self._name, self._rows = name, 0
         text = [f.name for f in schema if pa.types.is_string(f.type) and f.name == "data_class"]
@@ -408,9 +409,11 @@ class _Writer:
                 self._file.close()
 
     def __enter__(self) -> Self:
+        """Return the writer."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close it."""
         self.close()
 
 
@@ -423,7 +426,7 @@ class _Shards:
         self._folder, self._source, self._pool, self._stack = folder, source, pool, stack
         self._waiting: list[list[pa.Table]] = [[] for _ in range(count)]
         self._bytes = [0] * count
-        self._writers: list[_Writer | None] = [None] * count
+        self._writers: list[FileWriter | None] = [None] * count
         (folder / "data" / source).mkdir(parents=True)
 
     def add(self, table: pa.Table, shard: Keys) -> None:
@@ -455,7 +458,7 @@ class _Shards:
         writer = self._writers[n]
         if writer is None:
             name = f"data/{self._source}/shard-{n:05}.parquet"
-            writer = self._writers[n] = _Writer(self._folder / name, name, table.schema)
+            writer = self._writers[n] = FileWriter(self._folder / name, name, table.schema)
             self._stack.push(writer)
         if table.num_rows:
             writer.write(table)
@@ -475,7 +478,7 @@ class _Withheld:
     )
 
     def __init__(self, path: Path) -> None:
-        self._file = _Writer(path, manifest.WITHHELD, self._SCHEMA)
+        self._file = FileWriter(path, manifest.WITHHELD, self._SCHEMA)
         self._waiting: list[pa.Table] = []
         self._rows = 0
         answers = [reason_and_role(code) for code in range(ALLOW + 2)]

@@ -107,25 +107,51 @@ class Kernel:
 
     def verdicts(self, items: Items) -> Bytes:
         """Return the (n,) codes of a batch of items."""
+        kind, broken = self._kinds(items)
+        if not self.tables or broken.all():
+            return np.full(len(broken), BROKEN, np.uint8)
+
+        lengths = np.diff(items.offsets)
+        code = self._codes(items.parties, kind, items.created_at, lengths)
+        found = _smallest(code, items.offsets, lengths)
+        if items.quotes is not None and len(items.quotes):
+            said, quoted = self._quoted(items)
+            found = np.minimum(found, _smallest(said, quoted, np.diff(quoted)))
+            lengths = lengths + np.diff(quoted)
+        found = np.minimum(found, ALLOW)
+        found[lengths == 0] = 4 * Reason.NO_PARTIES
+        found[broken] = BROKEN
+        return found
+
+    def parties(self, items: Items) -> tuple[Bytes, Bytes]:
+        """Return the codes of each party of a batch, and of each that is quoted, in their order.
+
+        Whose code is below ALLOW is somebody on whose account the item is denied; of an item that
+        cannot be judged itself, that is everybody.
+        """
+        kind, broken = self._kinds(items)
+        lengths = np.diff(items.offsets)
+        if not self.tables or broken.all():
+            code = np.full(int(lengths.sum()), 4 * Reason.UNEVALUABLE, np.uint8)
+        else:
+            code = self._codes(items.parties, kind, items.created_at, lengths)
+            code[np.repeat(broken, lengths)] = 4 * Reason.UNEVALUABLE
+        if items.quotes is None or not len(items.quotes):
+            return code, np.zeros(0, np.uint8)
+        if not self.tables:
+            return code, np.full(len(items.quotes), 4 * Reason.UNEVALUABLE, np.uint8)
+        said, offsets = self._quoted(items)
+        said[np.repeat(broken, np.diff(offsets))] = 4 * Reason.UNEVALUABLE
+        return code, said
+
+    def _kinds(self, items: Items) -> tuple[Ints, Bools]:
+        """Return each item's kind (0 for a broken one), and which are broken."""
         kind = np.minimum(items.kind, len(self.tables))
         broken = ~self.judged[kind]
         at = items.created_at
         if len(at) and not BEGINNING < at.min() <= at.max() <= min(self.as_of, END - 1):
             broken |= (at <= BEGINNING) | (at > self.as_of) | (at >= END)
-        kind = np.where(broken, 0, kind).astype(np.int64)
-        if not self.tables or broken.all():
-            return np.full(len(at), BROKEN, np.uint8)
-
-        lengths = np.diff(items.offsets)
-        code = self._codes(items.parties, kind, at, lengths)
-        found = _smallest(code, items.offsets, lengths)
-        if items.quotes is not None and len(items.quotes):
-            said, quoted = self._quoted(items)
-            found, lengths = np.minimum(found, said), lengths + quoted
-        found = np.minimum(found, ALLOW)
-        found[lengths == 0] = 4 * Reason.NO_PARTIES
-        found[broken] = BROKEN
-        return found
+        return np.where(broken, 0, kind).astype(np.int64), broken
 
     def _codes(self, parties: npt.NDArray[np.uint32], kind: Ints, at: Ints, lengths: Ints) -> Bytes:
         """Return each party's code; `kind` and `at` are the items', `lengths` repeats them."""
@@ -161,8 +187,8 @@ class Kernel:
             code[mine] = 4 * table.reason[low]
         return code
 
-    def _quoted(self, items: Items) -> tuple[Bytes, Ints]:
-        """Return what the quoted parties say of each item (ALLOW: none is there), and how many."""
+    def _quoted(self, items: Items) -> tuple[Bytes, npt.NDArray[np.int32]]:
+        """Return the code of each quoted party, and where those of each item begin."""
         offsets, quotes = items.quote_offsets, items.quotes
         if offsets is None or quotes is None or items.quote_kind is None or items.quote_at is None:
             raise ValueError("quotes come with their offsets, kinds and times")
@@ -177,7 +203,7 @@ class Kernel:
         kind = np.where(bad, 0, kind).astype(np.int64)
         code = self._codes(parties.astype(np.uint32), kind, at, ones)
         code[bad] = 4 * Reason.UNEVALUABLE | Role.QUOTED
-        return _smallest(code, offsets, lengths), lengths
+        return code, offsets
 
 
 def _smallest(code: Bytes, offsets: npt.NDArray[np.int32], lengths: Ints) -> Bytes:

@@ -44,6 +44,9 @@ _SHAPE: Final = {
 }
 """Every key of a manifest and what it holds; a list shows one of its elements."""
 
+_SUPERSEDES: Final = {"version": int, "manifest": str, "list": str, "dropped": int, "rows": int}
+"""What a later version says beside: after which drop list, of what first manifest, and how much."""
+
 
 @dataclass(frozen=True)
 class FileEntry:
@@ -166,16 +169,34 @@ def content(folder: Path) -> bytes:
 
 def read(folder: Path) -> dict[str, Any]:
     """Read a release's manifest. Raises VerificationError if it is none, or not canonical."""
-    path, data = folder / OUTGOING / NAME, content(folder)
+    return parse(content(folder), str(folder / OUTGOING / NAME))
+
+
+def parse(data: bytes, path: str = NAME) -> dict[str, Any]:
+    """Read a manifest of any version; `path` is how errors call it. Raises VerificationError."""
     try:
         record = json.loads(data)
         canonically = canonical(record) + b"\n"
     except (ValueError, RecursionError, InputError) as error:
         raise VerificationError(f"{path}: not a manifest: {error}") from error
-    if canonically != data or not _fits(record, _SHAPE) or record["format"] != FORMAT:
+    shape: dict[str, Any] = _SHAPE
+    if isinstance(record, dict) and "supersedes" in record:
+        shape = {**_SHAPE, "supersedes": _SUPERSEDES}
+    if canonically != data or not _fits(record, shape) or record["format"] != FORMAT:
         raise VerificationError(f"{path}: not a canonical manifest of {FORMAT}")
     found: dict[str, Any] = record
     return found
+
+
+def version_of(record: Mapping[str, Any]) -> int:
+    """Return after which drop list a release is as its manifest says: 0 as it was sealed first."""
+    number: int = record["supersedes"]["version"] if "supersedes" in record else 0
+    return number
+
+
+def members_of(version: int) -> str:
+    """Return where the members of a superseded version are kept, in `private`."""
+    return f"members-{version}.parquet"
 
 
 def _fits(value: object, shape: object) -> bool:

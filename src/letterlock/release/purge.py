@@ -9,9 +9,8 @@ item that may match is listed apart. Nothing is erased here. Spec: docs/holds.md
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -22,7 +21,6 @@ import pyarrow.parquet as pq
 
 from letterlock.domain import (
     ALWAYS,
-    ANY,
     BEGINNING,
     END,
     Clause,
@@ -30,11 +28,10 @@ from letterlock.domain import (
     Role,
     Time,
     canonical,
-    covers,
 )
 from letterlock.ledger import EventStore
-from letterlock.policy.clauses import covers_place
 from letterlock.release.build import Progress, Verdicts
+from letterlock.release.facts import Match, Steps, in_contracts, in_places, of_class
 from letterlock.release.kernel import ALLOW, ROLE_SHIFT, SUBJECT_MASK, Items
 from letterlock.release.manifest import FileEntry
 from letterlock.release.plan import Kind
@@ -50,14 +47,6 @@ NOTE: Final = (
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
-
-
-class Match(IntEnum):
-    """Whether a clause matches; of what is not known, it may."""
-
-    NO = 0
-    MAYBE = 1
-    YES = 2
 
 
 # An item's code is the smallest of its parties': 4·(YES − match) + role; one above them all for an
@@ -92,113 +81,6 @@ class Source(Protocol):
         """Return the ids of one row group."""
 
 
-# ── where people were ───────────────────────────────────────────────────────────────────────
-
-
-class _Steps:
-    """What is known of everybody over time: subject s holds rows offsets[s]:offsets[s+1].
-
-    Each row holds from `start` on, and `number` says which of `sets` counts then. One more subject
-    stands at the end, of whom nothing is known.
-    """
-
-    def __init__(
-        self, store: EventStore, kind: FactKind, as_of: Time, upto: int, size: int
-    ) -> None:
-        """Fold the facts of one kind, recorded by `as_of`, as policy.decide.facts_at does."""
-        symbols = store.symbols()
-        names = list(symbols)
-        self.sets: list[frozenset[str | None]] = [frozenset({None})]
-        self._numbers = {self.sets[0]: 0}
-
-        def read(table: str, *columns: str) -> Iterator[Ints]:
-            found = store.columns(table, ("subject", *columns), as_of=as_of, upto=upto)
-            return (found.column(name).to_numpy() for name in ("subject", *columns))
-
-        subject, kinds, value, start, stop, time = read(
-            "fact", "kind", "value", "start", "stop", "time"
-        )
-        (erased,) = read("erased")
-        mine = np.flatnonzero((kinds == symbols.get(kind, -1)) & ~np.isin(subject, erased))
-        mine = mine[np.argsort(subject[mine], kind="stable")]
-        subject, value, start, stop, time = (a[mine] for a in (subject, value, start, stop, time))
-        texts = [None if v < 0 else names[v] for v in np.unique(value).tolist()]
-        known = [self._number(frozenset({text})) for text in texts]
-        of_value = np.array([*known, 0])[np.searchsorted(np.unique(value), value)]
-
-        lone = np.bincount(subject, minlength=size)[subject] == 1
-        everyone = np.arange(size + 1)
-        late = everyone[~np.isin(everyone, subject[lone & (start == BEGINNING)])]
-        closed = lone & (stop < END)
-        rows = [
-            (late, np.full(len(late), BEGINNING), np.zeros(len(late), np.int64)),
-            (subject[lone], start[lone], of_value[lone]),
-            (subject[closed], stop[closed], np.zeros(int(closed.sum()), np.int64)),
-        ]
-        many = np.flatnonzero(~lone)
-        bounds = np.flatnonzero(np.diff(subject[many], prepend=-1))
-        for part in np.split(many, bounds[1:]) if len(many) else ():
-            facts = [
-                (names[v] if v >= 0 else None, a, b, t)
-                for v, a, b, t in zip(
-                    *(x[part].tolist() for x in (value, start, stop, time)), strict=True
-                )
-            ]
-            cuts, counting = zip(*_counting(facts), strict=True)
-            numbers = np.array([self._number(values) for values in counting])
-            rows.append((np.full(len(cuts), subject[part[0]]), np.array(cuts), numbers))
-        self._lay_out(rows, size)
-
-    def _lay_out(self, rows: Sequence[tuple[Ints, Ints, Ints]], size: int) -> None:
-        subject, start, number = (np.concatenate(column) for column in zip(*rows, strict=True))
-        # Later rows come after earlier ones of the same moment, and displace them.
-        order = np.lexsort((np.arange(len(subject)), start, subject))
-        subject, start, number = subject[order], start[order], number[order]
-        last = np.ones(len(subject), np.bool_)
-        last[:-1] = (subject[1:] != subject[:-1]) | (start[1:] != start[:-1])
-        self.subject, self.start, self.number = subject[last], start[last], number[last]
-        self.offsets: Ints = np.searchsorted(self.subject, np.arange(size + 2))
-
-    def _number(self, values: frozenset[str | None]) -> int:
-        number = self._numbers.setdefault(values, len(self.sets))
-        if number == len(self.sets):
-            self.sets.append(values)
-        return number
-
-    def at(self, subject: Ints, t: Ints) -> Ints:
-        """Return the number of what counts of each subject at each time, by bisection."""
-        low, high = self.offsets[subject], self.offsets[subject + 1]
-        while (low + 1 < high).any():
-            middle = (low + high) >> 1
-            later = self.start[np.minimum(middle, len(self.start) - 1)] > t
-            open_ = low + 1 < high
-            high = np.where(open_ & later, middle, high)
-            low = np.where(open_ & ~later, middle, low)
-        found: Ints = self.number[low]
-        return found
-
-    def ever(self, match: Bytes, span: tuple[Time, Time]) -> Bytes:
-        """Return the most that `match` (of each set) says of each subject within a span."""
-        end = np.append(self.start[1:], END)
-        end[self.offsets[1:] - 1] = END
-        inside = (self.start < span[1]) & (end > span[0])
-        found = np.where(inside, match[self.number], Match.NO)
-        most: Bytes = np.maximum.reduceat(found, self.offsets[:-1]).astype(np.uint8)
-        return most
-
-
-_Fact = tuple[str | None, Time, Time, Time]
-"""Value, start, stop, and when it was recorded."""
-
-
-def _counting(facts: Sequence[_Fact]) -> Iterator[tuple[Time, frozenset[str | None]]]:
-    """Yield from when on which values count; `facts` of one person in recorded order."""
-    for t in sorted({BEGINNING} | {t for _, *times in facts for t in times}):
-        valid = [n for n, (_, start, stop, _) in enumerate(facts) if start <= t < stop]
-        latest = max((n for n in valid if facts[n][3] <= t), default=-1)
-        yield t, frozenset(facts[n][0] for n in valid if n >= latest) or frozenset({None})
-
-
 # ── what matches ────────────────────────────────────────────────────────────────────────────
 
 
@@ -223,8 +105,8 @@ class Reach:
     ) -> None:
         """Fold where everybody was and is, as recorded by `as_of`."""
         self._size = len(store.subject_ids())
-        self._places = _Steps(store, FactKind.JURISDICTION, as_of, upto, self._size)
-        self._contracts = _Steps(store, FactKind.CONTRACT, as_of, upto, self._size)
+        self._places = Steps(store, FactKind.JURISDICTION, as_of, upto, self._size)
+        self._contracts = Steps(store, FactKind.CONTRACT, as_of, upto, self._size)
         self._as_of = as_of
         self._of = {id(clause): self._reach(clause) for clause in clauses}
 
@@ -233,8 +115,11 @@ class Reach:
         everyone = np.arange(self._size + 1)
         now = np.full(self._size + 1, self._as_of)
         found: list[Bytes] = []
-        for steps, says in ((self._places, _in_places), (self._contracts, _in_contracts)):
-            match = np.array([says(clause, values) for values in steps.sets], np.uint8)
+        for steps, says, words in (
+            (self._places, in_places, clause.jurisdictions),
+            (self._contracts, in_contracts, clause.contracts),
+        ):
+            match = np.array([says(words, values) for values in steps.sets], np.uint8)
             found += [match, match[steps.at(everyone, now)], steps.ever(match, span)]
         return _Reach(clause, *found)
 
@@ -279,14 +164,15 @@ class Reach:
         most = np.zeros(len(subject), np.uint8)
         for each in of:
             span = each.clause.span
-            of_class = np.array([_of_class(each.clause, c) for c in classes], np.uint8)[kind]
+            known = [of_class(each.clause.data_classes, c) for c in classes]
+            matches = np.array(known, np.uint8)[kind]
             inside = np.where((then >= span.start) & (then < span.end), Match.YES, Match.NO)
             period = np.where(undated, Match.YES if span == ALWAYS else Match.MAYBE, inside)
             was = np.minimum(each.place[place], each.contract[contract])
             ever = np.minimum(each.place_ever[subject], each.contract_ever[subject])
             was = np.where(undated, np.minimum(ever, Match.MAYBE), was)
             is_now = np.minimum(each.place_now[subject], each.contract_now[subject])
-            found = np.minimum(np.minimum(of_class, period), np.maximum(was, is_now))
+            found = np.minimum(np.minimum(matches, period), np.maximum(was, is_now))
             most = np.maximum(most, found).astype(np.uint8)
         return most
 
@@ -294,25 +180,6 @@ class Reach:
 def _code(match: Bytes, role: npt.NDArray[Any]) -> Bytes:
     found: Bytes = np.where(match > Match.NO, 4 * (Match.YES - match) + role, CLEAR)
     return found.astype(np.uint8)
-
-
-def _of_class(clause: Clause, data_class: str | None) -> Match:
-    if data_class is None:
-        return Match.YES if ANY in clause.data_classes else Match.MAYBE
-    return Match.YES if any(covers(p, data_class) for p in clause.data_classes) else Match.NO
-
-
-def _in_places(clause: Clause, places: Iterable[str | None]) -> Match:
-    found = list(places)
-    if any(covers_place(pattern, place) for pattern in clause.jurisdictions for place in found):
-        return Match.YES
-    return Match.MAYBE if None in found else Match.NO
-
-
-def _in_contracts(clause: Clause, contracts: Iterable[str | None]) -> Match:
-    """Nobody's contract is unknown: None is no contract."""
-    matches = any(c in (ANY, contract) for c in clause.contracts for contract in contracts)
-    return Match.YES if matches else Match.NO
 
 
 # ── the list ────────────────────────────────────────────────────────────────────────────────

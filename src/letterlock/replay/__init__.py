@@ -2,7 +2,8 @@
 
 A demo's folder holds world/ (who and what was drawn), workspace/ (a simulated one, as it stood on
 the first act's day), workspace-later/ (the same after the second act), workspace-public/, proofs/
-and witnesses/ (the third act's), baseline/ (the plain export), mapping.toml and report.html. What
+and witnesses/ (the third act's), workspace-handed/, inboxes/, packages/, models/ and
+witnesses-handed/ (the fourth's), baseline/ (the plain export), mapping.toml and report.html. What
 it shows and does not show: docs/case.md.
 """
 
@@ -17,9 +18,10 @@ from typing import Any, Final
 from letterlock.errors import InputError, UsageError, WorkspaceError
 from letterlock.gate.policies import publishable
 from letterlock.release.build import Progress
-from letterlock.replay import public, report
+from letterlock.replay import handed, public, report
 from letterlock.replay.acts import ActOne, act_one
 from letterlock.replay.days import Day, day_by_day
+from letterlock.replay.handed import ActFour, act_four
 from letterlock.replay.public import ActThree, act_three
 from letterlock.replay.world import MAPPING_NAME, Step, World, act_out, draw, read
 from letterlock.sources.folder import policy_files
@@ -31,6 +33,7 @@ OURS: Final = frozenset(
     {
         *(MARK, REPORT, MAPPING_NAME, "world", "workspace", "baseline", LATER),
         *(public.WORKSPACE, public.PROOFS, public.WITNESSES),
+        *handed.OURS,
     }
 )
 
@@ -44,6 +47,7 @@ class Result:
     act_one: ActOne
     days: tuple[Day, ...]
     act_three: ActThree | None = None
+    act_four: ActFour | None = None
 
     @property
     def report(self) -> Path:
@@ -62,6 +66,7 @@ class Result:
             "acts": [self.act_one.record()],
             "days": [day.record() for day in self.days],
             "record": None if self.act_three is None else self.act_three.record(),
+            "handover": None if self.act_four is None else self.act_four.record(),
             "heads_without_a_figure": list(world.question.heads),
             "next": [shlex.join(words) for words in self.act_one.commands(self.out)],
         }
@@ -94,12 +99,15 @@ def replay(
     checked = None
     if world.record is not None:
         checked = act_three(world, network, act.gated.release, out, progress)
+    back = None
+    if world.handover is not None:
+        back = act_four(world, network, act.gated.release, out, progress)
     days: tuple[Day, ...] = ()
     if world.days:  # in a copy: the commands on the first screen ask as of the first act's day
         later = shutil.copytree(out / "workspace", out / LATER, ignore=_releases)
         days = day_by_day(world, network, example, folders, later, progress)
-    result = Result(out, world, act, days, checked)
-    result.report.write_text(report.page(world, act, days, checked), encoding="utf-8")
+    result = Result(out, world, act, days, checked, back)
+    result.report.write_text(report.page(world, act, days, checked, back), encoding="utf-8")
     return result
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from letterlock.domain import Level, Reason, Role, Time, text_of
+from letterlock.domain import ANY, Level, Reason, Role, Time, text_of
 from letterlock.gate import Gate, Outcome
 from letterlock.policy.decide import Answer, Decision
 from letterlock.policy.document import Document
@@ -25,10 +25,10 @@ from letterlock.release import manifest
 from letterlock.release.build import Progress
 from letterlock.release.verify import verify
 from letterlock.replay.world import MAPPING, MAPPING_NAME, Network, Step, World
+from letterlock.reports.class_query import SENT_OR_RECEIVED, ClassQuery
+from letterlock.reports.exposure import ARITHMETIC
 from letterlock.sources.mapping import read_mapping
 
-ARITHMETIC: Final = "arithmetic of an allegation"
-"""What every figure made from the complaint is marked with."""
 NOT_KNOWN: Final = "Not known"
 
 _TRIED: Final = 50
@@ -221,7 +221,8 @@ def act_one(  # noqa: PLR0913, PLR0917 - the world, where it was acted out, and 
     )
     mapping = read_mapping(MAPPING.encode(), MAPPING_NAME)
     checked = gate.check(baseline, mapping, question.purpose, question.recipient)
-    sent, received = columns.class_in(exported)
+    of_class = OfClass(world, gate)
+    sent, received = of_class.inside(exported)
 
     built = gate.build(question.purpose, question.recipient, progress=progress)
     verify(built.folder)
@@ -248,7 +249,7 @@ def act_one(  # noqa: PLR0913, PLR0917 - the world, where it was acted out, and 
             outcome=gate.outcome_of(built),
             by_class=columns.by_class(released),
             members=int(built.record["members"]),
-            people=len(set().union(*columns.class_in(released))),
+            people=len(set().union(*of_class.inside(released))),
         ),
         others=tuple(others),
         yields=tuple(columns.yields(exported, released)),
@@ -256,8 +257,41 @@ def act_one(  # noqa: PLR0913, PLR0917 - the world, where it was acted out, and 
     )
 
 
+def class_of(world: World) -> ClassQuery:
+    """Return the complaint's class, as `exposure` and `disgorge` ask for one."""
+    asked = world.question
+    places = [p for region in world.regions if region.name in asked.regions for p in region.places]
+    return ClassQuery(
+        asked.messages,
+        (asked.contract or ANY,),
+        tuple(places) or (ANY,),
+        asked.since,
+        asked.before,
+    )
+
+
+class OfClass:
+    """The complaint's class among the network's items, found by the query that `exposure` asks."""
+
+    def __init__(self, world: World, gate: Gate) -> None:
+        """Find it in the one table of the network, as registered; its rows are the items'."""
+        (source,) = gate.sources()
+        self._matching = gate.matching(class_of(world))
+        self._hits = self._matching.hits(source)
+        self._ids = gate.store.subject_ids()
+
+    def inside(self, chosen: Bools) -> tuple[set[str], set[str]]:
+        """Return who of the class sent, and who received, an item that is chosen, (items,)."""
+        hits = self._hits.where(chosen[self._hits.row])
+        sent, received = (
+            {self._ids[n] for n in self._matching.people(hits, way).tolist()}
+            for way in SENT_OR_RECEIVED
+        )
+        return sent, received
+
+
 class Columns:
-    """The network in arrays: who wrote what, where they live, who is Premium when."""
+    """The network in arrays: who wrote what, where they live, who switched it off."""
 
     def __init__(self, world: World, network: Network) -> None:
         """Lay the network out."""
@@ -266,7 +300,6 @@ class Columns:
         self.member = members.column("member").combine_chunks()
         self.region = members.column("region").fill_null(NOT_KNOWN).to_numpy()
         self.excluded = np.isin(self.region, [r.name for r in world.regions if r.excluded])
-        self.premium = [_times(members, f"premium_{end}") for end in ("from", "to")]
         self.author = self._numbers(self.items.column("author"))
         refused = acts.filter(pc.is_in(acts.column("act"), pa.array(["object", "withdraw"])))
         never = np.iinfo(np.int64).max
@@ -274,9 +307,6 @@ class Columns:
         who = self._numbers(refused.column("subject"))
         np.minimum.at(self.switched_off, who, _times(refused, "time"))
         self.created_at = _times(self.items, "created_at")
-        asked = world.question
-        self.counted = (asked.since <= self.created_at) & (self.created_at < asked.before)
-        self.of_regions = np.isin(self.region, asked.regions or np.unique(self.region))
 
     def _numbers(self, ids: pa.ChunkedArray) -> Ints:
         """Return each id's place among the members; -1 for whoever is none."""
@@ -300,29 +330,6 @@ class Columns:
         """Count the chosen items of each data class."""
         classes = self.items.column("data_class").to_numpy()[chosen]
         return {each.id: int((classes == each.id).sum()) for each in self.world.classes}
-
-    def class_in(self, chosen: Bools) -> tuple[set[int], set[int]]:
-        """Return who of the complaint's class made, and who received, a chosen item that it counts.
-
-        Whoever holds its contract, if it names one: when the item was made.
-        """
-        messages = self.items.column("data_class").to_numpy() == self.world.question.messages
-        rows = self.items.filter(pa.array(chosen & messages & self.counted))
-        made_at = _times(rows, "created_at")
-        received: set[int] = set()
-        for name in ("recipients", "members"):
-            lists = rows.column(name).combine_chunks()
-            lengths = np.asarray(pc.list_value_length(lists), np.int64)
-            people = self._numbers(lists.flatten())
-            received |= self._of_class(people, np.repeat(made_at, lengths))
-        return self._of_class(self._numbers(rows.column("author")), made_at), received
-
-    def _of_class(self, people: Ints, at: Ints) -> set[int]:
-        held = (people >= 0) & self.of_regions[people]
-        if self.world.question.contract:
-            start, end = self.premium
-            held &= (start[people] <= at) & (at < end[people])
-        return set(people[held].tolist())
 
     def inside(self, chosen: Bools) -> Bools:
         """Return who is in the chosen items, in whatever role, (members,)."""

@@ -23,8 +23,9 @@ from letterlock.policy.document import check as check_policy
 from letterlock.policy.toml import Finding
 from letterlock.release.build import Progress
 from letterlock.release.kernel import ALLOW
-from letterlock.replay.acts import ARITHMETIC, Columns
+from letterlock.replay.acts import Columns, OfClass
 from letterlock.replay.world import Network, Step, World, publish
+from letterlock.reports.exposure import ARITHMETIC
 
 
 @dataclass(frozen=True)
@@ -150,11 +151,12 @@ def _day(  # noqa: PLR0913, PLR0917 - a day, and all that it takes
     if step.hold:
         gate.record([Draft("hold.set", _hold(world, step))])
     exported = columns.exported_on(step)
-    sent, received = columns.class_in(exported)
+    of_class = OfClass(world, gate)
+    sent, received = of_class.inside(exported)
     return Day(
         step.at, step.title, int(exported.sum()), int(columns.inside(exported).sum()),
         len(sent | received),
-        tuple(_passed(gate, world, recipient, columns, step.at) for recipient in _all(world)),
+        tuple(_passed(gate, world, r, columns, of_class, step.at) for r in _all(world)),
         tuple(tries), tuple(findings),
     )  # fmt: skip
 
@@ -163,13 +165,15 @@ def _all(world: World) -> tuple[str, ...]:
     return (world.question.recipient, *world.question.others[::-1])
 
 
-def _passed(gate: Gate, world: World, recipient: str, columns: Columns, at: Time) -> Passed:
+def _passed(  # noqa: PLR0913, PLR0917 - a recipient, and what is asked of it
+    gate: Gate, world: World, recipient: str, columns: Columns, of_class: OfClass, at: Time
+) -> Passed:
     as_of = min(at, gate.now())
     judged = gate.judged(world.question.purpose, recipient, as_of)
     outcome, kind = outcome_of(*judged), judged[0].recipient.recipient_class
     goes = np.concatenate(judged[2].codes[0]) == ALLOW
     outside = kind is not RecipientClass.CONTROLLER
-    sent, received = columns.class_in(goes & outside)
+    sent, received = of_class.inside(goes & outside)
     to_come = int((columns.created_at > as_of).sum())
     withheld = dict(outcome.withheld)
     withheld[Reason.UNEVALUABLE] = withheld.get(Reason.UNEVALUABLE, 0) - to_come

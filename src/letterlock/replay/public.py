@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -34,7 +35,7 @@ from letterlock.record.note import Kind, Note, SecretSigner
 from letterlock.record.quorum import Group, Policy
 from letterlock.record.witness import Request, Witness
 from letterlock.release.build import Progress
-from letterlock.replay.acts import Columns
+from letterlock.replay.acts import Columns, OfClass
 from letterlock.replay.world import Network, Record, World
 from letterlock.store.witnesses import FolderState, Gathered
 
@@ -107,7 +108,7 @@ def act_three(
     proofs.mkdir()
     gate = Gate(workspace, now=asked.at)
     try:
-        seen = _Seen(out / WITNESSES, world, gate, asked.at)
+        seen = Seen(out / WITNESSES, world, gate, lambda: asked.at)
         (workspace / POLICY).write_bytes(seen.policy(gate.trust()))
         (proofs / POLICY).write_bytes((workspace / POLICY).read_bytes())
         gate.publish_log(progress, ask=seen.ask)
@@ -148,8 +149,7 @@ def _member(columns: Columns, network: Network, gate: Gate, release: str) -> str
     acts = network.choices.column("act").to_numpy()
     refused = pa.array(np.isin(acts, ["object", "withdraw"]))
     refusing = network.choices.filter(refused).column("subject").unique().to_pylist()
-    sent, received = columns.class_in(columns.exported())
-    of_class = {columns.member[n].as_py() for n in sent | received}
+    of_class = set().union(*OfClass(columns.world, gate).inside(columns.exported()))
     for name in sorted(refusing, key=lambda name: (name not in of_class, name)):
         found = bundle.parse(gate.member_proof(name, release))
         if isinstance(found, Member) and not found.present:
@@ -169,12 +169,13 @@ def _messages(columns: Columns, name: str) -> int:
     return int(hers.sum())
 
 
-class _Seen:
-    """Two witnesses with folders of their own, asked here without a network."""
+class Seen:
+    """Witnesses with folders of their own, asked here without a network; `now` is their clock."""
 
-    def __init__(self, folder: Path, world: World, gate: Gate, at: Time) -> None:
+    def __init__(self, folder: Path, world: World, gate: Gate, now: Callable[[], Time]) -> None:
+        """Make the witnesses that the world's third act names, for the log of `gate`."""
         logs = witnesses.by_origin(gate.log_verifiers())
-        self._at = at // _SECOND
+        self._now = now
         self._asked = world.record.witnesses if world.record else ()
         self._all = []
         for name in self._asked:
@@ -204,7 +205,9 @@ class _Seen:
         bare = witnesses.only_by(note, [each.verifier for each in policy.logs])
         request = Request(old, tuple(consistency(old, size)), bare).encode()
         for each, state in self._all:
-            lines = witnesses.read_response(each.answer(request, state, lambda: self._at))
+            lines = witnesses.read_response(
+                each.answer(request, state, lambda: self._now() // _SECOND)
+            )
             if isinstance(lines, int):
                 raise InputError(f"a witness is at {lines} entries, not at {old}")
             note = note.signed_by(lines)

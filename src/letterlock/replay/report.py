@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any, Final
 from letterlock.domain import DAY, REASON_TEXT, Reason, RecipientClass
 from letterlock.errors import UsageError
 from letterlock.gate import Outcome
-from letterlock.replay.acts import ARITHMETIC, ActOne, Blocked, day_of
+from letterlock.replay.acts import ActOne, Blocked, day_of
 from letterlock.replay.days import Day
+from letterlock.replay.handed import ActFour, Answer
 from letterlock.replay.public import ActThree
 from letterlock.replay.world import World
+from letterlock.reports.exposure import ARITHMETIC
 
 if TYPE_CHECKING:
     import altair as alt
@@ -122,7 +124,11 @@ def require() -> None:
 
 
 def page(
-    world: World, act: ActOne, days: Sequence[Day] = (), checked: ActThree | None = None
+    world: World,
+    act: ActOne,
+    days: Sequence[Day] = (),
+    checked: ActThree | None = None,
+    back: ActFour | None = None,
 ) -> str:
     """Write the report of all acts as one page of HTML."""
     words = world.words
@@ -138,8 +144,9 @@ def page(
         _regions(world, act),
         *([_days(world, days), _refusals(world, days)] if days else []),
         *([_public(world, checked)] if checked else []),
+        *([_back(world, back)] if back else []),
         _limits(world, checked),
-        _check(act, checked),
+        _check(act, checked, back),
     ]
     body = "\n".join(sections)
     return f"""<!DOCTYPE html>
@@ -561,6 +568,52 @@ statement about <code>{escape(act.data_class)}</code>. {refused}</p>
 </section>"""
 
 
+def _back(world: World, act: ActFour) -> str:
+    """Write what was handed over, what an opt-out did to it, and what orders reached."""
+    latencies = (
+        f'<tr><th scope="row">{escape(each.what)}</th><td class="n">{span(each.stated)}</td>'
+        f'<td class="n">{span(each.took)}</td><td>{escape(each.shown)}</td></tr>'
+        for each in act.latencies
+    )
+    head = [("What", "text"), ("Stated", "n"), ("Here", "n"), ("What is seen", "text")]
+    models = (
+        f'<tr><th scope="row">{escape(each.name)}</th><td>{escape(each.owner)}</td>'
+        f"<td><code>{each.digest[:12]}</code></td><td>{escape(each.fate)}</td></tr>"
+        for each in act.models
+    )
+    model_head = [("Model", "text"), ("Whose", "text"), ("Digest", "text"), ("Now", "text")]
+    return f"""<section aria-labelledby="back">
+<h2 id="back">{day_of(act.at)} and after: what left is taken back</h2>
+<p>Two operators approve the release, and it goes to {escape(act.recipient)}: {act.rows:,} rows of
+{act.people:,} people, under a grant that is in the public log before the first byte leaves.
+{escape(act.recipient)} recomputes it and countersigns. It learns two models from it, and
+{escape(world.name)} one from profiles alone, inside the company. Then account {escape(act.member)}
+opts out, after her posts have left:</p>
+{_table("How long it may take, and how long it took by the clock of this world", head, latencies)}
+<p>Another one, {escape(act.late)}, opts out, and {escape(act.recipient)} does nothing for eight
+days. The next build is refused: {escape(act.closed)}.</p>
+{"".join(_answer(each) for each in act.answers)}
+{_table("The models, at the end", model_head, models)}
+<p>Duties met, each by evidence that is in the log: {act.met}. Open: {act.open}.</p>
+</section>"""
+
+
+def _answer(answer: Answer) -> str:
+    of = f"<code>{escape(answer.data_class)}</code>"
+    asked = f"A court orders that whatever was made from {of} be deleted."
+    return f"<p>{asked} The record’s answer: {escape(answer.told())}.</p>"
+
+
+def span(took: int) -> str:
+    """Write how long something takes, given in µs, in the largest fitting unit."""
+    seconds = took // 1_000_000
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return "at once"
+
+
 def _listed(sentences: Iterable[str]) -> str:
     return "<ul>" + "".join(f"<li>{escape(each.strip())}</li>" for each in sentences) + "</ul>"
 
@@ -600,8 +653,9 @@ through the gate; what goes around it, it does not see.</li>
 </section>"""
 
 
-def _check(act: ActOne, checked: ActThree | None) -> str:
+def _check(act: ActOne, checked: ActThree | None, back: ActFour | None) -> str:
     commands = [*act.commands(Path()), *(checked.commands(Path()) if checked else [])]
+    commands += back.commands(Path()) if back else []
     lines = "\n".join(escape(shlex.join(words)) for words in commands)
     return f"""<section aria-labelledby="check">
 <h2 id="check">Check it</h2>

@@ -272,6 +272,19 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Handover:
+    """The fourth act: when the release goes to its recipient, and what is ordered later.
+
+    `alone`: the one class of which the network makes a release for itself. `orders`: classes, of
+    each of which a court orders that whatever was made from it be deleted.
+    """
+
+    at: Time
+    alone: str
+    orders: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class World:
     """A whole world.toml."""
 
@@ -289,6 +302,7 @@ class World:
     timeline: tuple[Moment, ...]
     days: tuple[Step, ...] = ()
     record: Record | None = None
+    handover: Handover | None = None
 
 
 def read(data: bytes, file: str, *, members: int | None = None) -> World:
@@ -379,7 +393,7 @@ _TABLES: Final[Mapping[str, type]] = {
     kind.__name__: kind
     for kind in (
         *(Words, Question, DataClass, Dates, PeopleShares, ChoiceShares, ItemRates),
-        *(Region, Moment, Step, Record),
+        *(Region, Moment, Step, Record, Handover),
     )
 }
 _SCALARS: Final[Mapping[str, Callable[[object], Any]]] = {

@@ -380,18 +380,18 @@ def _freeze(quote: object, tick: int) -> tuple[Any, str | None, int | None]:
     return quote["id"], quote["data_class"], at if BEGINNING < at < END else None
 
 
-class Source:
-    """A registered table and its index, read side by side."""
+class Indexed:
+    """What the index alone says of a table, which itself may be gone or changed by now."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        """Open both. Raises InputError if either is unreadable or the table changed since."""
+        """Open the index in `folder`. Raises InputError if it is unreadable."""
         self.name = name
         try:
             record = json.loads((folder / "source.json").read_bytes())
             self._index = pq.ParquetFile(
                 folder / "parties.parquet", pre_buffer=False, page_checksum_verification=True
             )
-            path, self.mapping = folder / record["path"], mapping_of(record["mapping"])
+            self.path, self.mapping = folder / record["path"], mapping_of(record["mapping"])
             self.fingerprint: str = record["fingerprint"]
             self.kinds = [
                 Kind(c, None if s is None else frozenset(s), undated)
@@ -401,21 +401,12 @@ class Source:
             self.rows: int = record["rows"]
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             raise InputError(f"source {name}: its index cannot be read: {error}") from error
-        self.table = Table(path, self.mapping)
-        self.check_unchanged()
-
-    def check_unchanged(self) -> None:
-        """Raise InputError if the table is no longer the one that was indexed."""
-        if self.table.fingerprint() != self.fingerprint or self.table.rows != self.rows:
-            raise InputError(
-                f"source {self.name}: {self.table.path} changed since it was registered; "
-                f"register it again: letterlock source add {self.name} {self.table.path}"
-            )
 
     @property
     def groups(self) -> int:
         """Return the number of row groups."""
-        return len(self.table.groups)
+        found: int = self._index.num_row_groups
+        return found
 
     def items(self, group: int) -> Items:
         """Return the items of one row group."""
@@ -439,6 +430,29 @@ class Source:
             return self._index.read_row_group(group, columns=list(columns), use_threads=False)
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"source {self.name}: its index cannot be read: {error}") from error
+
+
+class Source(Indexed):
+    """A registered table and its index, read side by side."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        """Open both. Raises InputError if either is unreadable or the table changed since."""
+        super().__init__(name, folder)
+        self.table = Table(self.path, self.mapping)
+        self.check_unchanged()
+
+    def check_unchanged(self) -> None:
+        """Raise InputError if the table is no longer the one that was indexed."""
+        if self.table.fingerprint() != self.fingerprint or self.table.rows != self.rows:
+            raise InputError(
+                f"source {self.name}: {self.table.path} changed since it was registered; "
+                f"register it again: letterlock source add {self.name} {self.table.path}"
+            )
+
+    @property
+    def groups(self) -> int:
+        """Return the number of row groups."""
+        return len(self.table.groups)
 
     def payload(self, group: int) -> Iterator[pa.Table]:
         """Yield the id and the payload columns of one row group, some rows at a time."""

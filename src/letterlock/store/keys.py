@@ -33,6 +33,7 @@ from nacl.secret import SecretBox
 
 from letterlock import approval
 from letterlock.errors import InputError, SignatureError, WorkspaceError
+from letterlock.handover import age
 from letterlock.record import note
 from letterlock.record.note import Verifier
 from letterlock.store import files
@@ -48,7 +49,8 @@ ED25519: Final = "ed25519"
 MLDSA44: Final = "mldsa44"
 VRF: Final = "vrf"
 SIGNING: Final = {ED25519: note.Kind.ED25519, MLDSA44: note.Kind.MLDSA44}
-KINDS: Final = (*SIGNING, VRF)
+AGE: Final = "age"
+KINDS: Final = (*SIGNING, VRF, AGE)
 
 _KEY: Final = ".key"
 _CHUNK: Final = 1 << 20
@@ -62,7 +64,7 @@ Ask = Callable[[], str]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A secret key; `public` is the vkey of a log key, and 64 hexadecimal digits of a VRF key."""
+    """A secret key; `public` is a signing key's vkey, 64 digits of a VRF key, "age1…" of age."""
 
     kind: str
     public: str
@@ -131,7 +133,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def public_of(kind: str, secret: bytes, origin: str) -> str:
-    """Return the public half: the vkey under the name `origin`, or a VRF key's 64 digits."""
+    """Return the public half: the vkey under the name `origin`, a VRF key's 64 digits, "age1…"."""
+    if kind == AGE:
+        return age.public_of(age.identity_of(secret))
     if kind == VRF:  # RFC 9381 §5.1 derives it as RFC 8032 derives a signing key
         return approval.public_key(secret)
     return note.SecretSigner(origin, SIGNING[kind], secret).verifier.vkey

@@ -28,7 +28,8 @@ _YEAR: Final = "public, max-age=31536000, immutable"
 _WHOLE: Final = r"(x[0-9]{3}/)*[0-9]{3}"
 _PART: Final = r"(\.p/([1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5]))?"
 _LEVEL: Final = r"([0-9]|[1-5][0-9]|6[0-3]|entries)"
-_MUTABLE: Final = re.compile(r"checkpoint|policy|checkpoints/(0|[1-9][0-9]{0,18})")
+_DROPS: Final = r"drops/[0-9a-f]{16}/(head|[1-9][0-9]{0,18}\.(json|proof))"
+_MUTABLE: Final = re.compile(rf"checkpoint|policy|checkpoints/(0|[1-9][0-9]{{0,18}})|{_DROPS}")
 _FIXED: Final = re.compile(f"tile/{_LEVEL}/{_WHOLE}{_PART}|blobs/[0-9a-f]{{64}}")
 _CHUNK: Final = 1 << 16
 

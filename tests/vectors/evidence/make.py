@@ -73,6 +73,10 @@ def valid(world: World, log: Log) -> Iterator[Vector]:
     yield vector("member-ml-dsa-only", w.member(world, modern, "aaaa", "gina"), needs=("mldsa",))
     yield vector("member-no-witness", w.member(world, alone, "aaaa", "alba"), policy="no-witness")
     yield vector("member-plain", w.member(world, log, "aaaa", "alba"), policy="plain")
+    later = w.superseded(world, log, "aaaa", ["bruno", "dora"])
+    yield vector("member-in-superseded", w.member(*later, "aaaa", "alba"))
+    yield vector("member-not-in-superseded", w.member(*later, "aaaa", "bruno"))
+    yield vector("member-in-before-it-was-superseded", w.member(world, later[1], "aaaa", "bruno"))
     yield vector("grants-first", w.grants(world, log, "alba", 0))
     yield vector("grants-second", w.grants(world, log, "alba", 1))
     yield vector("grants-no-third", w.grants(world, log, "alba", 2))
@@ -313,6 +317,17 @@ def _mixed(world: World, log: Log) -> Iterator[Vector]:
     yield Vector("member-not-in-another-key", bundle.encode(replace(mixed, key=second)), PROOF)
     first = log.logged(0)
     yield Vector("member-not-in-key-of-the-log", bundle.encode(replace(mixed, key=first)), INPUT)
+    later = w.superseded(world, log, "aaaa", ["bruno"])
+    old, new = w.member(world, later[1], "aaaa", "bruno"), w.member(*later, "aaaa", "bruno")
+    for key, data in (
+        ("before", bundle.encode(replace(old, sealed=new.sealed))),
+        ("after", bundle.encode(replace(new, sealed=old.sealed))),
+    ):
+        yield Vector(f"member-seal-of-the-version-{key}", data, PROOF)
+    more = w.superseded(world, log, "aaaa", ["bruno"], more=1)
+    yield Vector(
+        "member-superseded-one-key-more", bundle.encode(w.member(*more, "aaaa", "alba")), INPUT
+    )
     grants = w.grants(world, log, "gina", 0)
     yield Vector(
         "member-not-in-sealed-grants", bundle.encode(replace(mixed, sealed=grants.sealed)), PROOF

@@ -6,6 +6,7 @@ time they are made: those are kept in mldsa.json and made only if one is missing
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -397,6 +398,31 @@ def release_of(world: World, log: Log, name: str, key: int = 1) -> bundle.Releas
     """Return what the log says of a release."""
     release = world.releases[name]
     return bundle.Release(name, *(log.logged(n) for n in (key, release.opened, release.sealed)))
+
+
+def superseded(
+    world: World, log: Log, name: str, dropped: Sequence[str], **more: Any
+) -> tuple[World, Log]:
+    """Return world and log once a release was superseded without some people: version 1."""
+    release = world.releases[name]
+    leaf = merkle.leaf_hash(log.entries[release.opened])
+    scope = memberset.scope(log.origin, release.opened, leaf)
+    gone = {memberset.pseudonym(scope, world.token(account, 1)) for account in dropped}
+    before = json.loads(log.entries[release.sealed])
+    all_of = release.pseudonyms
+    kept = [each for n in range(0, len(all_of), 32) if (each := all_of[n : n + 32]) not in gone]
+    left = memberset.MemberSet(b"".join(kept))
+    body = before["body"] | {
+        "version": 1, "rows": 7, "manifest": hashlib.sha256(b"version 1").hexdigest(),
+        "checked": len(log.entries) - 1, "members": left.count, "depth": left.depth,
+        "root": left.root.hex(),
+    } | more  # fmt: skip
+    said = {"index": len(log.entries), "kind": "release.superseded", "body": body}
+    entry = canonical({**json.loads(log.entries[-1]), **said})
+    later = replace(release, sealed=len(log.entries), names=left)
+    other = copy.copy(world)
+    other.releases = {**world.releases, name: later}
+    return other, replace(log, entries=[*log.entries, entry])
 
 
 def history(log: Log, sizes: Iterable[int]) -> bundle.History:

@@ -1,0 +1,407 @@
+"""Hand-over: approving a release, letting it go under a grant, and taking the receipt back."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from letterlock import approval
+from letterlock.domain import RecipientClass, Signature, Time, sha256
+from letterlock.errors import (
+    ApprovalError,
+    GateClosed,
+    InputError,
+    ReleaseError,
+    UsageError,
+    VerificationError,
+)
+from letterlock.evidence import bundle
+from letterlock.evidence.bundle import Logged
+from letterlock.evidence.bundle import Release as Evidence
+from letterlock.gate.log import Ask
+from letterlock.gate.models import Models
+from letterlock.gate.offline import release_files
+from letterlock.gate.proofs import Proofs
+from letterlock.gate.releases import Releases
+from letterlock.gate.workspace import signed_by, silent
+from letterlock.handover import age, package
+from letterlock.handover.card import Card
+from letterlock.handover.fetch import reader_of
+from letterlock.handover.grant import Letter
+from letterlock.ledger import Draft
+from letterlock.lineage import duties, inventory
+from letterlock.lineage.graph import Approval, Lineage, Release
+from letterlock.lineage.inventory import Inventory
+from letterlock.release import manifest
+from letterlock.release.build import Progress
+from letterlock.release.verify import verify as verify_release
+from letterlock.store import files
+from letterlock.store.witnesses import gather
+
+DAY: Final[Time] = 86_400_000_000
+EXPIRES: Final = 7
+"""Days that a recipient has to take a package in."""
+LONGEST_FEED: Final = 2000
+"""Characters of the address of drop lists: it is part of the grant."""
+PACKAGE: Final = ".letterlock"
+LETTER: Final = ".key"
+
+_OUTSIDE: Final = frozenset({RecipientClass.AFFILIATE, RecipientClass.THIRD_PARTY})
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What went: the grant, as event `index`, and the two files that go to the recipient."""
+
+    grant: str
+    release: str
+    recipient: str
+    index: int
+    package: Path
+    letter: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A release as the hand-over sees it; `approved`: at the version that it has now."""
+
+    release: Release
+    approved: bool
+    needed: bool
+
+
+class Handovers(Releases, Proofs, Models):
+    """The verbs about handing a release over."""
+
+    # ── who receives ────────────────────────────────────────────────────────────────────────
+
+    def register_recipient_key(self, shown: Card, signatures: Sequence[Signature] = ()) -> None:
+        """Register the keys of a recipient, as two operators signed; they replace earlier ones.
+
+        The same card twice is one. Raises UsageError for a recipient that is none, ApprovalError,
+        InputError for keys that were replaced already.
+        """
+        if shown.recipient not in self.rules().recipients:
+            raise UsageError(f"{shown.recipient!r} is no registered recipient")
+        known, body = self.lineage().keys.get(shown.recipient), key_body(shown)
+        if known is None or (known.encryption, known.signing) != (shown.encryption, shown.signing):
+            self._record_two("recipient.keyed", body, signatures)
+        else:
+            self._check_signed("recipient.keyed", body, signatures)
+
+    # ── approving ───────────────────────────────────────────────────────────────────────────
+
+    def approval_body(self, release: str, terms: bytes = b"") -> dict[str, Any]:
+        """Return what two operators sign, to let the release go as it is now, on these terms."""
+        found = self._release(release)
+        return {
+            "release": found.id, "recipient": found.recipient, "version": found.current.number,
+            "manifest": found.current.manifest, "terms": sha256(terms) if terms else "",
+        }  # fmt: skip
+
+    def approve_release(
+        self, release: str, signatures: Sequence[Signature] = (), *, terms: bytes = b""
+    ) -> None:
+        """Record that two operators let a release go, and publish the terms; the same once.
+
+        An approval that newer terms came after is not given again: its signatures are public.
+        Raises InputError for that, UsageError for a release that is none, ApprovalError,
+        GateClosed if something is overdue.
+        """
+        found = self._release(release)
+        self.sweep(found.purpose, found.recipient)
+        body = self.approval_body(release, terms)
+        if len(terms) > package.MAX_TERMS:
+            raise InputError(f"the terms have more than {package.MAX_TERMS} bytes")
+        self.check_open(found.purpose, found.recipient)
+        self._check_signed("release.approved", body, signatures)
+        if (newest := self._approved(found)) is not None and newest.terms == body["terms"]:
+            return
+        if terms:
+            self.publish_blob(terms)
+        self._record_two("release.approved", body, signatures)
+
+    def handed(self) -> list[Handed]:
+        """Return every sealed release, and whether it is approved as it is now."""
+        lineage = self.lineage()
+        sealed = [each for each in lineage.releases.values() if each.versions]
+        return [Handed(r, self._approved(r) is not None, self._is_outside(r)) for r in sealed]
+
+    def _approved(self, release: Release) -> Approval | None:
+        """Return the newest approval of a release as it is now that two operators signed."""
+        operators = self.rules().operators
+        for each in reversed(release.approvals):
+            if (each.version, each.manifest, each.recipient) != (
+                release.current.number, release.current.manifest, release.recipient
+            ):  # fmt: skip
+                continue
+            body = {
+                "release": release.id, "recipient": each.recipient, "version": each.version,
+                "manifest": each.manifest, "terms": each.terms,
+            }  # fmt: skip
+            signed = [Signature(*said) for said in each.signatures]
+            try:
+                approval.check(approval.message("release.approved", body), signed, operators)
+            except ApprovalError:
+                continue
+            return each
+        return None
+
+    def _is_outside(self, release: Release) -> bool:
+        return self.rules().recipients[release.recipient].recipient_class in _OUTSIDE
+
+    # ── letting go ──────────────────────────────────────────────────────────────────────────
+
+    def deliver(  # noqa: PLR0913 - what, where to, until when, and how
+        self,
+        release: str,
+        out: Path,
+        *,
+        feed: str = "",
+        days: int = EXPIRES,
+        progress: Progress = silent,
+        ask: Ask = gather,
+    ) -> Delivered:
+        """Let a release go to its recipient, once: a package in `out`, and the letter with its key.
+
+        The grant is recorded and public before the first byte is written; whatever stops this
+        after that leaves a grant that is spent, and another call makes another one. Raises
+        GateClosed if it may not go now, UsageError, VerificationError, SignatureError; InputError
+        if no recipient could read drop lists at `feed`.
+        """
+        if len(feed) > LONGEST_FEED or (feed and not feed.isprintable()):
+            raise InputError(f"an address of drop lists has up to {LONGEST_FEED} characters")
+        reader_of(feed)
+        asked = self._release(release)
+        self.sweep(asked.purpose, asked.recipient, progress=progress)
+        with self._one_build():
+            _clear(out, release)
+            grant = secrets.token_hex(16)
+            index, terms, encryption = self._granted(release, grant, feed, days)
+            self.settle()  # what is owed for this copy too, if something was due before it
+            found = self._release(release)
+            self.publish_log(progress, ask=ask)
+            evidence, logged = self._shown(found, index)
+            identity, name = age.new_identity(), f"{found.id}.{grant}"
+            made = Delivered(
+                grant, found.id, found.recipient, index,
+                out / f"{name}{PACKAGE}", out / f"{name}{LETTER}",
+            )  # fmt: skip
+            self._pack(made.package, found.id, evidence, terms, identity)
+            try:
+                # Last: without it, the package is of no use to anybody.
+                files.write(made.letter, Letter(identity, logged).seal(encryption))
+            except OSError as error:
+                raise ReleaseError(f"{made.letter}: cannot be written: {error}") from error
+        return made
+
+    def _granted(self, release: str, grant: str, feed: str, days: int) -> tuple[int, bytes, str]:
+        """Record a grant, against every event there is: what is recorded meanwhile is looked at.
+
+        Returns the event, the terms, and the key to encrypt to.
+        """
+        while True:
+            head, found = self.store.head(), self._release(release)
+            terms, encryption = self._admitted(found), self._reading_key(found.recipient)
+            body = {
+                "release": found.id, "recipient": found.recipient, "purpose": found.purpose,
+                "version": found.current.number, "manifest": found.current.manifest,
+                "grant": grant, "key": encryption, "terms": sha256(terms) if terms else "",
+                "feed": feed, "expires": self.now() + days * DAY,
+            }  # fmt: skip
+            with self._writing():
+                if self.store.head().index == head.index:
+                    index = self._append_linked([Draft("release.delivered", body)])
+                    return index, terms, encryption
+
+    def _admitted(self, found: Release) -> bytes:
+        """Check that a release may go now; returns the terms. Raises GateClosed."""
+        self.check_open(found.purpose, found.recipient)
+        if found.recalled is not None:
+            raise GateClosed(f"release {found.id} was recalled: nothing of it goes any more")
+        live = [each for each in found.deliveries if each.acknowledged and not each.destroyed]
+        if live:
+            raise GateClosed(
+                f"{found.recipient} holds a copy of release {found.id} under grant "
+                f"{live[-1].grant}: `letterlock apply-drops` brings it up to date there"
+            )
+        approved = self._approved(found)
+        if approved is None and self._is_outside(found):
+            raise GateClosed(
+                f"release {found.id} is not approved for {found.recipient} at version "
+                f"{found.current.number}: letterlock release approve {found.id}"
+            )
+        folder = self.folder / "releases" / found.id
+        verify_release(folder)
+        if sha256(manifest.content(folder)) != found.current.manifest:
+            raise VerificationError(f"{folder} is not the version that was sealed last")
+        if people := self.stale(found.id):
+            # Lists are made of what was handed over: without a delivery there is none to apply.
+            listed = (
+                f"letterlock drops publish, then letterlock supersede {found.id}; or build anew"
+            )
+            raise GateClosed(
+                f"release {found.id} is stale: people in it who may not be in it any more: "
+                f"{people}. {listed if found.deliveries else 'Build anew: letterlock build'}"
+            )
+        if approved is None or not approved.terms:
+            return b""
+        terms = self.blob(approved.terms)
+        if terms is None or sha256(terms) != approved.terms:
+            raise ReleaseError(f"the terms blobs/{approved.terms} are lost: restore log/")
+        return terms
+
+    def _reading_key(self, recipient: str) -> str:
+        key = self.lineage().keys.get(recipient)
+        if key is None:
+            raise GateClosed(
+                f"{recipient} has no key to encrypt to: letterlock recipient key CARD registers it"
+            )
+        return key.encryption
+
+    def _shown(self, found: Release, index: int) -> tuple[bytes, Logged]:
+        """Return what the log says of a release, and its grant, checked as its recipient will."""
+        seal = found.current.index
+        key, opened, sealed, logged = self.logged(found.key, found.opened, seal, index)
+        evidence = Evidence(found.id, key, opened, sealed)
+        self._check(evidence, release_files(self.folder / "releases" / found.id))
+        return bundle.encode(evidence), logged
+
+    def _pack(self, path: Path, release: str, evidence: bytes, terms: bytes, identity: str) -> None:
+        part = path.with_name(f".{path.name}{files.PART}")
+        try:
+            with part.open("xb") as target:
+                package.write(target, self.folder / "releases" / release, evidence, terms, identity)
+                target.flush()
+                os.fsync(target.fileno())
+            part.rename(path)
+            files.sync(path.parent)
+        except OSError as error:
+            raise ReleaseError(f"{path}: cannot be written: {error}") from error
+        finally:
+            part.unlink(missing_ok=True)
+
+    # ── taking back ─────────────────────────────────────────────────────────────────────────
+
+    def acknowledge(self, data: bytes) -> Inventory:
+        """Record a recipient's countersigned inventory, and what it tells of models.
+
+        One that is recorded already is recorded once. Raises SignatureError if the recipient did
+        not sign it, VerificationError if it is not what must be left, and says which.
+        """
+        said = inventory.parse(data)
+        lineage = self.lineage()
+        self._check_inventory(lineage, said, data)
+        held = lineage.deliveries[said.grant].acknowledged
+        if data.decode() not in {each.note for each in held}:
+            self.record_linked(*self._told(said, data))
+        self.settle()
+        return said
+
+    def _check_inventory(self, lineage: Lineage, said: Inventory, data: bytes) -> None:
+        delivery = lineage.deliveries.get(said.grant)
+        if delivery is None:
+            raise VerificationError(f"no release was delivered under grant {said.grant}")
+        if (delivery.release, delivery.recipient) != (said.release, said.recipient):
+            raise VerificationError(f"grant {said.grant} was for another release or recipient")
+        inventory.check_signed(data, lineage.keys[delivery.recipient].signing)
+        if data.decode() in {each.note for each in delivery.acknowledged}:
+            return
+        if said.destroyed:
+            return
+        if delivery.destroyed:
+            raise VerificationError(
+                f"the copy under grant {said.grant} is destroyed: that is final"
+            )
+        newest = max(delivery.version, delivery.at or 0)
+        if said.version < newest:
+            raise VerificationError(
+                f"the copy under grant {said.grant} is at version {newest} already: an inventory "
+                f"of version {said.version} is older"
+            )
+        for what, (found, expected) in self._expected(lineage, said).items():
+            if found != expected:
+                raise VerificationError(
+                    f"the inventory of release {said.release} under grant {said.grant} is false: "
+                    f"{what} is {found}, and must be {expected} at version {said.version}"
+                )
+
+    def _expected(self, lineage: Lineage, said: Inventory) -> dict[str, tuple[object, object]]:
+        """Return what an inventory says, and what it has to say."""
+        release = lineage.releases[said.release]
+        version = next((v for v in release.versions if v.number == said.version), None)
+        left = next((each for each in release.lists if each.number == said.version), version)
+        if left is None:
+            raise VerificationError(f"release {release.id} has no drop list {said.version}")
+        pairs: dict[str, tuple[object, object]] = {
+            name: (getattr(said, name), getattr(left, name))
+            for name in ("members", "depth", "root")
+        }
+        if version is not None:
+            pairs["manifest"] = (said.manifest, version.manifest)
+            record = manifest.parse(self.blob(version.manifest) or b"")
+            pairs["rows"] = (said.rows, record["counts"]["released"])
+            listed = tuple((each["path"], each["sha256"]) for each in record["files"])
+            pairs["files"] = (said.files, listed)
+        else:
+            pairs["rows"] = (said.rows, next(x.rows for x in release.lists if x is left))
+        return pairs
+
+    def _told(self, said: Inventory, data: bytes) -> list[Draft]:
+        """Return the events of an inventory: itself, and the models that are new in it."""
+        whole = data.decode()
+        about = {"grant": said.grant, "release": said.release, "recipient": said.recipient}
+        made = [each.record() for each in said.models]
+        gone = [each.record() for each in said.destroyed_models]
+        return [
+            Draft("release.acknowledged", {**about, "note": whole}),
+            *self.models_told(said.recipient, made, whole),
+            *self.destroyed_told(said.recipient, gone, whole),
+        ]
+
+    def recall(self, release: str, order: str) -> int:
+        """Recall a release: no reader goes on with it, and each copy is to be destroyed.
+
+        Returns the event. Raises UsageError for a release that is none, or is recalled already.
+        """
+        if self._release(release).recalled is not None:
+            raise UsageError(f"release {release} is recalled already")
+        with self._writing():
+            lineage, now, policies = self.lineage(), self.now(), self.rules().policies
+            named = order if order in lineage.orders else ""
+            owed = duties.for_recall(lineage, release, now, named, policies)
+            recalled = Draft("release.recalled", {"release": release, "order": order})
+            return self._append_linked([recalled, *owed]) - len(owed)
+
+    # ── what they share ─────────────────────────────────────────────────────────────────────
+
+    def _check_signed(
+        self, kind: str, body: dict[str, Any], signatures: Iterable[Signature]
+    ) -> None:
+        approval.check(approval.message(kind, body), signatures, self.rules().operators)
+
+    def _record_two(self, kind: str, body: dict[str, Any], signatures: Sequence[Signature]) -> None:
+        """Record an event of the hand-over that two operators signed. Raises ApprovalError."""
+        self._check_signed(kind, body, signatures)
+        self.record_linked(Draft(kind, {**body, "signatures": signed_by(signatures)}))
+
+
+def key_body(shown: Card) -> dict[str, Any]:
+    """Return what two operators sign, to register a recipient's keys."""
+    return {
+        "recipient": shown.recipient, "encryption": shown.encryption, "signing": shown.signing,
+    }  # fmt: skip
+
+
+def _clear(out: Path, release: str) -> None:
+    """Make a folder to deliver into, and remove what a killed delivery left half-written there."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for left in out.glob(f".{release}.*{files.PART}"):
+            left.unlink()
+    except OSError as error:
+        raise ReleaseError(f"{out}: nothing can be delivered there: {error.strerror}") from error

@@ -1,0 +1,549 @@
+"""What lets a release go, and what does not: every refusal leaves the folders as they were."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import companies
+import witnessing
+import workspaces as w
+from companies import Companies
+from letterlock.domain import Signature, sha256
+from letterlock.errors import (
+    ApprovalError,
+    GateClosed,
+    InputError,
+    LetterlockError,
+    SignatureError,
+    UsageError,
+    VerificationError,
+    WorkspaceError,
+)
+from letterlock.gate.handover import Delivered, key_body
+from letterlock.handover import age, card, grant
+from letterlock.inbox import Inbox
+from letterlock.lineage import inventory
+from letterlock.record import note
+from letterlock.record.note import Kind, SecretSigner
+from letterlock.store.keys import AGE, ED25519
+
+TERMS = b"For training only; nobody else may have it.\n"
+
+
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Companies:
+    """Found two companies once."""
+    both = companies.found(tmp_path_factory.mktemp("founded"))
+    both.register()
+    return both
+
+
+@pytest.fixture(scope="module")
+def shipped(founded: Companies, tmp_path_factory: pytest.TempPathFactory) -> Companies:
+    """The same, with a delivery on its way."""
+    both = copied(founded, tmp_path_factory.mktemp("shipped"))
+    both.approve(TERMS)
+    deliver(both)
+    return both
+
+
+@pytest.fixture
+def both(founded: Companies, tmp_path: Path) -> Companies:
+    """Give two companies of one's own, before the approval."""
+    return copied(founded, tmp_path)
+
+
+@pytest.fixture
+def sent(shipped: Companies, tmp_path: Path) -> Companies:
+    """Give two companies of one's own, with a delivery on its way."""
+    return copied(shipped, tmp_path)
+
+
+def copied(both: Companies, folder: Path) -> Companies:
+    """Copy everything."""
+    for path in (both.platform, both.inbox, both.post):
+        if path.exists():
+            shutil.copytree(path, folder / path.name)
+    return replace(both, platform=folder / both.platform.name, inbox=folder / both.inbox.name)
+
+
+def deliver(both: Companies, **more: object) -> Delivered:
+    """Deliver, in this process."""
+    gate = both.gate()
+    try:
+        return gate.deliver(both.release, both.post, **more)  # type: ignore[arg-type]
+    finally:
+        gate.close()
+
+
+def files(both: Companies) -> tuple[Path, Path]:
+    """Return the package and the key letter that are on their way."""
+    return next(both.post.glob("*.letterlock")), next(both.post.glob("*.key"))
+
+
+def receive(both: Companies, inbox: Path | None = None, **clock: int) -> None:
+    """Receive what is on its way, in this process."""
+    opened = Inbox(inbox or both.inbox, now=clock.get("now", w.NOW))
+    opened.receive(*files(both), both.policy.read_bytes())
+
+
+def sizes(both: Companies) -> tuple[int, int]:
+    """Return how many deliveries and acknowledgements are recorded."""
+    gate = both.gate()
+    found = list(gate.lineage().deliveries.values())
+    gate.close()
+    return len(found), sum(len(each.acknowledged) for each in found)
+
+
+def refused(both: Companies, kind: type[LetterlockError], match: str, **more: object) -> None:
+    """Check that a delivery is refused, and that no grant, byte or part of one is left."""
+    before = sizes(both)
+    with pytest.raises(kind, match=match):
+        deliver(both, **more)
+    assert sizes(both) == before
+    assert not both.post.exists() or not list(both.post.iterdir())
+
+
+def nothing_received(both: Companies) -> None:
+    """Check that the inbox holds nothing, whole or half."""
+    assert list((both.inbox / "received").iterdir()) == []
+
+
+# ── letting go ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_outsiders_release_waits_for_two_operators(both: Companies):
+    """Without an approval nothing goes; one operator, or the same one twice, is none."""
+    refused(both, GateClosed, "not approved")
+    gate = both.gate()
+    signed = w.approved("release.approved", **gate.approval_body(both.release))
+    for too_few in (signed[:1], [signed[0], signed[0]], []):
+        with pytest.raises(ApprovalError):
+            gate.approve_release(both.release, too_few)
+    gate.close()
+    refused(both, GateClosed, "not approved")
+
+
+def test_an_approval_is_of_one_text_of_terms(both: Companies):
+    """What was signed for other terms, or for none, approves nothing."""
+    gate = both.gate()
+    signed = w.approved("release.approved", **gate.approval_body(both.release, b"others\n"))
+    with pytest.raises(ApprovalError, match="not of this"):
+        gate.approve_release(both.release, signed, terms=TERMS)
+    gate.close()
+
+
+def test_an_approval_that_somebody_slipped_in_lets_nothing_go(both: Companies):
+    """An approval in the ledger whose signatures do not hold is no approval."""
+    gate = both.gate()
+    body = gate.approval_body(both.release)
+    forged = [{"operator": o, "signature": "ab" * 64} for o in w.KEYS]
+    gate.record_linked(w.Draft("release.approved", {**body, "signatures": forged}))
+    gate.close()
+    refused(both, GateClosed, "not approved")
+
+
+def test_a_stale_release_does_not_go(both: Companies):
+    """After somebody in it said no, the release has to be superseded or built anew."""
+    both.approve()
+    w.withdraw(both.platform, w.YES[0])
+    refused(both, GateClosed, "Build anew")
+
+
+@pytest.mark.parametrize("feed", ["ftp://x", "http://", "a\nb", "x" * 2001])
+def test_a_grant_names_an_address_that_can_be_read(both: Companies, feed: str):
+    """A mistyped one is found before a grant is spent on it."""
+    both.approve()
+    refused(both, InputError, "address", feed=feed)
+
+
+def test_a_recipient_without_a_key_gets_nothing(tmp_path: Path):
+    """There is nobody to encrypt to: not even a grant is made."""
+    both = companies.found(tmp_path)
+    both.approve()
+    refused(both, GateClosed, "no key to encrypt to")
+
+
+def test_a_card_is_registered_by_two_operators_for_a_known_recipient(both: Companies):
+    """One operator is too few, and a stranger's card is of nobody."""
+    gate, shown = both.gate(), card.parse((both.inbox / "card.json").read_bytes())
+    with pytest.raises(ApprovalError):
+        gate.register_recipient_key(shown, w.approved("recipient.keyed", **key_body(shown))[:1])
+    stranger = Inbox.create(both.inbox.parent / "stranger", "stranger", simulated=True).card()
+    with pytest.raises(UsageError, match="no registered recipient"):
+        gate.register_recipient_key(stranger, [])
+    gate.close()
+
+
+def test_a_card_that_was_replaced_does_not_come_back(both: Companies, tmp_path: Path):
+    """The same card twice is one; one that another replaced is refused, though two signed it."""
+    gate = both.gate()
+    first = card.parse((both.inbox / "card.json").read_bytes())
+    signed = w.approved("recipient.keyed", **key_body(first))
+    before = gate.store.head()
+    gate.register_recipient_key(first, signed)
+    assert gate.store.head() == before
+    second = Inbox.create(tmp_path / "second", first.recipient, simulated=True).card()
+    gate.register_recipient_key(second, w.approved("recipient.keyed", **key_body(second)))
+    with pytest.raises(InputError, match="were replaced by later ones"):
+        gate.register_recipient_key(first, signed)
+    assert gate.lineage().keys[first.recipient].encryption == second.encryption
+    gate.close()
+
+
+def test_an_approval_of_another_day_brings_back_no_terms(both: Companies):
+    """Its signatures are public: whoever uses them again does not undo newer terms."""
+    both.approve(b"Anything goes.\n")
+    both.approve(TERMS)
+    with pytest.raises(InputError, match="approved on these terms before"):
+        both.approve(b"Anything goes.\n")
+    assert deliver(both).grant
+    gate = both.gate()
+    (delivery,) = gate.lineage().deliveries.values()
+    gate.close()
+    assert delivery.terms == sha256(TERMS)
+
+
+def test_an_edited_release_does_not_go(both: Companies):
+    """A byte of the platform's own copy was changed: it is not what was approved."""
+    both.approve()
+    members = both.platform / "releases" / both.release / "outgoing" / "members.parquet"
+    data = bytearray(members.read_bytes())
+    data[len(data) // 2] ^= 1
+    members.write_bytes(data)
+    refused(both, VerificationError, "SHA-256")
+
+
+def test_a_recalled_release_does_not_go(sent: Companies):
+    """Nor is it recalled twice; what it leaves owed is for each copy."""
+    gate = sent.gate()
+    gate.recall(sent.release, "a court's order")
+    with pytest.raises(UsageError, match="already"):
+        gate.recall(sent.release, "again")
+    assert "destroy" in {duty.duty for duty in gate.lineage().open()}
+    with pytest.raises(GateClosed, match="recalled"):
+        gate.deliver(sent.release, sent.post)
+    gate.close()
+
+
+def test_a_grant_is_public_before_the_first_byte(both: Companies, monkeypatch: pytest.MonkeyPatch):
+    """While the log cannot be published, the grant is spent and no byte was written."""
+    both.approve()
+    gate = both.gate()
+
+    def fail(*_: object, **__: object) -> None:
+        raise SignatureError("no witness answers")
+
+    monkeypatch.setattr(gate, "publish_log", fail)
+    with pytest.raises(SignatureError):
+        gate.deliver(both.release, both.post)
+    gate.close()
+    assert sizes(both) == (1, 0)
+    assert list(both.post.iterdir()) == []
+    made = deliver(both)
+    assert sizes(both) == (2, 0)
+    assert made.package.exists()
+    assert made.letter.exists()
+
+
+def test_each_delivery_has_a_grant_and_a_key_of_its_own(sent: Companies):
+    """The letter of one delivery does not open the package of another."""
+    first = files(sent)
+    made = deliver(sent)
+    assert made.letter.read_bytes() != first[1].read_bytes()
+    inbox = Inbox(sent.inbox, now=w.NOW)
+    with pytest.raises(VerificationError, match="does not open"):
+        inbox.receive(made.package, first[1], sent.policy.read_bytes())
+    nothing_received(sent)
+
+
+# ── taking in ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_package_is_taken_in_once(sent: Companies):
+    """The second use of a key letter is refused, and the copy stays as it is."""
+    receive(sent)
+    with pytest.raises(VerificationError, match="used already"):
+        receive(sent)
+    assert (sent.received / "terms").read_bytes() == TERMS
+    assert [p.name for p in (sent.inbox / "received").iterdir()] == [sent.release]
+
+
+def test_what_lies_beside_a_release_goes_with_it(both: Companies):
+    """Its sidecars arrive as they were, but for what a killed writer left half-written."""
+    beside = both.platform / "releases" / both.release / "sidecars"
+    beside.mkdir(exist_ok=True)
+    (beside / "croissant.json").write_bytes(b"{}\n")
+    (beside / ".croissant.json.part").write_bytes(b"{")
+    both.approve()
+    deliver(both)
+    receive(both)
+    assert [path.name for path in (both.received / "sidecars").iterdir()] == ["croissant.json"]
+
+
+def test_a_release_that_is_here_is_not_taken_in_again(sent: Companies):
+    """Another grant for it gives no second copy."""
+    receive(sent)
+    for path in files(sent):
+        path.unlink()
+    deliver(sent)
+    with pytest.raises(VerificationError, match="here already"):
+        receive(sent)
+
+
+def test_a_grant_expires(sent: Companies):
+    """A week later the package is of no use."""
+    with pytest.raises(VerificationError, match="expired"):
+        receive(sent, now=w.NOW + 8 * 86_400_000_000)
+    nothing_received(sent)
+
+
+@pytest.mark.parametrize("at", [0.0, 0.01, 0.3, 0.6, 0.999])
+def test_an_edited_package_is_refused(sent: Companies, at: float):
+    """One bit, anywhere in it."""
+    package, _ = files(sent)
+    data = bytearray(package.read_bytes())
+    data[int(at * len(data))] ^= 4
+    package.write_bytes(data)
+    with pytest.raises((VerificationError, InputError)):
+        receive(sent)
+    nothing_received(sent)
+
+
+@pytest.mark.parametrize("left", [0, 100, 5000, -1])
+def test_a_package_that_is_cut_off_is_refused(sent: Companies, left: int):
+    """Whatever is missing at its end."""
+    package, _ = files(sent)
+    package.write_bytes(package.read_bytes()[:left])
+    with pytest.raises((VerificationError, InputError)):
+        receive(sent)
+    nothing_received(sent)
+
+
+def test_another_recipients_inbox_opens_nothing(sent: Companies):
+    """Neither another company, nor the same one with other keys, can open the letter."""
+    for name, recipient in (("lark", "lark"), ("tern-two", w.RECIPIENT)):
+        inbox = companies.other(sent.inbox.parent / name, recipient)
+        with pytest.raises(VerificationError, match="does not open"):
+            receive(sent, inbox)
+        assert list((inbox / "received").iterdir()) == []
+
+
+def test_a_letter_passed_on_is_refused_by_the_inbox_it_is_not_for(sent: Companies):
+    """A recipient who encrypts the letter anew to somebody else has handed over nothing."""
+    package, letter = files(sent)
+    ours, theirs = Inbox(sent.inbox), companies.other(sent.inbox.parent / "lark", "lark")
+    secret = age.identity_of(ours.keys.secret(AGE, ours.card().encryption))
+    opened = grant.opened(letter.read_bytes(), secret)
+    letter.write_bytes(opened.seal(Inbox(theirs).card().encryption))
+    with pytest.raises(VerificationError, match="is for maker"):
+        Inbox(theirs, now=w.NOW).receive(package, letter, sent.policy.read_bytes())
+    assert list((theirs / "received").iterdir()) == []
+
+
+def test_a_copy_that_is_passed_on_is_nobodys(sent: Companies):
+    """A folder that is copied into another recipient's inbox is not countersigned there."""
+    receive(sent)
+    other = companies.other(sent.inbox.parent / "lark", "lark")
+    shutil.copytree(sent.received, other / "received" / sent.release)
+    with pytest.raises(VerificationError, match="granted to maker"):
+        Inbox(other, now=w.NOW).inventory(sent.release)
+    renamed = sent.received.rename(sent.received.with_name("0" * 16))
+    with pytest.raises(VerificationError, match="granted to maker"):
+        Inbox(sent.inbox, now=w.NOW).inventory(renamed.name)
+
+
+def test_a_grant_that_no_witness_saw_is_refused(sent: Companies):
+    """A recipient that relies on a witness takes in nothing that this one has not cosigned."""
+    vkey = witnessing.witness_keys("w.example")[0].verifier.vkey
+    lines = sent.policy.read_text().splitlines()[:-1]
+    asked = "\n".join([*lines, f"witness w {vkey}", "quorum w", ""]).encode()
+    with pytest.raises(SignatureError, match="quorum"):
+        Inbox(sent.inbox, now=w.NOW).receive(*files(sent), asked)
+    nothing_received(sent)
+
+
+def test_a_grant_of_another_log_is_refused(sent: Companies, tmp_path: Path):
+    """A policy that names another log's keys accepts none of this one's."""
+    companies.Gate.create(tmp_path / "elsewhere", simulated=True).close()
+    policy = (tmp_path / "elsewhere" / "log.policy").read_bytes()
+    with pytest.raises(SignatureError):
+        Inbox(sent.inbox, now=w.NOW).receive(*files(sent), policy)
+    nothing_received(sent)
+
+
+def test_a_simulated_release_goes_into_no_real_inbox(
+    founded: Companies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Its keys are worth nothing, so nothing may seem to be protected by them."""
+    monkeypatch.setenv("LETTERLOCK_PASSPHRASE", "of no use")
+    both = copied(founded, tmp_path)
+    shutil.rmtree(both.inbox)
+    Inbox.create(both.inbox, w.RECIPIENT)
+    both.register()
+    both.approve()
+    gate = both.gate()
+    gate.deliver(both.release, both.post, days=3660)
+    gate.close()
+    with pytest.raises(VerificationError, match="simulated"):
+        Inbox(both.inbox).receive(*files(both), both.policy.read_bytes())
+    nothing_received(both)
+
+
+def test_one_process_at_a_time(sent: Companies):
+    """A second one is told to wait, and changes nothing."""
+    inbox = Inbox(sent.inbox, now=w.NOW)
+    with inbox.locked(), pytest.raises(WorkspaceError, match="another process"):
+        receive(sent)
+    nothing_received(sent)
+
+
+def test_an_inbox_is_made_once(sent: Companies, tmp_path: Path):
+    """A folder that is an inbox, or was to be one, is left alone; an odd id makes none."""
+    before = (sent.inbox / "card.json").read_bytes()
+    with pytest.raises(WorkspaceError, match="already"):
+        Inbox.create(sent.inbox, w.RECIPIENT, simulated=True)
+    assert (sent.inbox / "card.json").read_bytes() == before
+    with pytest.raises(InputError, match="an id has"):
+        Inbox.create(tmp_path / "odd", "a b", simulated=True)
+    assert not (tmp_path / "odd").exists()
+    with pytest.raises(WorkspaceError, match="no inbox"):
+        Inbox(tmp_path / "odd")
+
+
+# ── the receipt ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def signed(sent: Companies) -> tuple[Companies, bytes]:
+    """Give a release that was received, and its inventory."""
+    receive(sent)
+    return sent, Inbox(sent.inbox, now=w.NOW).inventory(sent.release)
+
+
+def acknowledge(both: Companies, data: bytes) -> None:
+    """Acknowledge, in this process."""
+    gate = both.gate()
+    try:
+        gate.acknowledge(data)
+    finally:
+        gate.close()
+
+
+def test_an_inventory_says_what_is_there_and_is_recorded_once(signed: tuple[Companies, bytes]):
+    """It is recomputed from the copy; the same receipt twice is one."""
+    both, data = signed
+    said = inventory.parse(data)
+    gate = both.gate()
+    sealed = gate.lineage().releases[both.release].versions[0]
+    gate.close()
+    assert (said.manifest, said.members, said.root) == (
+        sealed.manifest,
+        sealed.members,
+        sealed.root,
+    )
+    acknowledge(both, data)
+    acknowledge(both, data)
+    assert sizes(both) == (1, 1)
+    with pytest.raises(GateClosed, match="holds a copy"):
+        deliver(both)
+
+
+def test_an_edited_copy_is_not_countersigned(signed: tuple[Companies, bytes]):
+    """The recipient's own check finds it, and nothing is signed."""
+    both, _ = signed
+    shard = next((both.received / "outgoing" / "data").rglob("*.parquet"))
+    shard.write_bytes(shard.read_bytes()[:-1] + b"?")
+    with pytest.raises(VerificationError):
+        Inbox(both.inbox, now=w.NOW).inventory(both.release)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "what"),
+    [
+        ("root", "ab" * 32, "root"),
+        ("manifest", "ab" * 32, "manifest"),
+        ("rows", 1, "rows"),
+        ("members", 1, "members"),
+        ("depth", 9, "depth"),
+        ("files", (), "files"),
+        ("version", 1, "no drop list 1"),
+        ("grant", "0" * 32, "no release was delivered"),
+        ("recipient", "own", "another release or recipient"),
+    ],
+)
+def test_a_false_inventory_is_caught(
+    signed: tuple[Companies, bytes], key: str, value: object, what: str
+):
+    """Its recipient signed it with the right key; what it says is not so, and that is said."""
+    both, data = signed
+    false = replace(inventory.parse(data), **{key: value})  # type: ignore[arg-type]
+    with pytest.raises(VerificationError, match=what):
+        acknowledge(both, false.sign(signer(both)))
+    assert sizes(both) == (1, 0)
+
+
+def signer(both: Companies) -> SecretSigner:
+    """Return the recipient's own signer."""
+    inbox = Inbox(both.inbox)
+    secret = inbox.keys.secret(ED25519, inbox.card().signing)
+    return SecretSigner(inbox.recipient, Kind.ED25519, secret)
+
+
+def test_an_inventory_by_another_key_is_caught(signed: tuple[Companies, bytes]):
+    """Under the recipient's name, but not by its key; or with a word changed after signing."""
+    both, data = signed
+    forged = inventory.parse(data).sign(SecretSigner(w.RECIPIENT, Kind.ED25519, bytes(32)))
+    with pytest.raises(SignatureError):
+        acknowledge(both, forged)
+    with pytest.raises(SignatureError):
+        acknowledge(both, data.replace(b'"depth":', b'"depth":1', 1))
+    assert sizes(both) == (1, 0)
+
+
+def test_an_older_inventory_does_not_undo_a_newer_one(signed: tuple[Companies, bytes]):
+    """Nothing is left once it was said to be destroyed; that is final."""
+    both, data = signed
+    inbox = Inbox(both.inbox, now=w.NOW)
+    inbox.destroy(both.release)
+    assert not (both.received / "outgoing").exists()
+    gone = inbox.inventory(both.release)
+    assert inventory.parse(gone).destroyed
+    acknowledge(both, gone)
+    with pytest.raises(VerificationError, match="destroyed"):
+        acknowledge(both, data)
+    with pytest.raises(VerificationError, match="used already"):
+        receive(both)
+    old = [path.read_bytes() for path in files(both)]
+    for path in files(both):
+        path.unlink()
+    deliver(both)
+    receive(both)  # anew, under a grant of its own
+    assert [path.name for path in (both.inbox / "past").iterdir()] == [inventory.parse(gone).grant]
+    acknowledge(both, Inbox(both.inbox, now=w.NOW).inventory(both.release))
+    for path, data in zip(files(both), old, strict=True):
+        path.write_bytes(data)
+    with pytest.raises(VerificationError, match="used already"):
+        receive(both)
+
+
+def test_a_note_of_something_else_is_no_inventory(signed: tuple[Companies, bytes]):
+    """A text that the recipient signed for another purpose is refused."""
+    both, _ = signed
+    other = note.sign("letterlock/drops/v1\n{}\n", [signer(both)]).encode()
+    with pytest.raises(InputError, match="first line"):
+        acknowledge(both, other)
+
+
+def test_signatures_are_operators_of_this_workspace(both: Companies):
+    """A stranger's signature beside a real one approves nothing."""
+    gate = both.gate()
+    body = gate.approval_body(both.release)
+    real = w.approved("release.approved", **body)[0]
+    with pytest.raises(ApprovalError, match="no registered operator"):
+        gate.approve_release(both.release, [real, Signature("mallory", "ab" * 64)])
+    gate.close()
