@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import cached_property
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import psycopg
@@ -173,3 +174,43 @@ def test_columns_wait_for_a_process_that_has_the_file_to_itself(tmp_path):
             assert process.stdout.readline() == b"held\n"
             # Below `columns`, whose other reads would wait in its place.
             assert store._fetch("SELECT subject FROM person").num_rows == 0  # noqa: SLF001 - see above
+
+
+def test_an_interrupt_at_the_end_of_any_statement_leaves_the_ledger_free(tmp_path):
+    """Where Python delivers one that came during it; the same ledger records what comes next."""
+    cut = 0
+    with closing(SqliteStore(tmp_path / "ledger.db", create=True)) as store:
+        for n in count():
+            before = store.head().index
+            drafts = [
+                Draft("notice.delivered", {"subject": f"{n} {m}", "version": "v"}) for m in "ab"
+            ]
+            interrupted: KeyboardInterrupt | None = None
+            sys.setprofile(interrupting_at(n))
+            try:
+                store.append(drafts, now=0)
+            except KeyboardInterrupt as error:
+                interrupted = error  # its traceback holds the statement, as with who prints it
+            finally:
+                sys.setprofile(None)
+            if interrupted is None:
+                break
+            cut += 1
+            found = store.head().index
+            assert found in (before, before + 2)
+            assert store.append(drafts, now=0).index == found + 2
+        assert len(everything(store)) == store.head().index + 1
+    assert cut > 5
+
+
+def interrupting_at(n: int) -> Callable[[FrameType, str, Any], None]:
+    """Return a profiler that interrupts when the n-th call of SQLite within a statement returns."""
+    returned = count()
+
+    def at(_frame: FrameType, what: str, called: Any) -> None:
+        ours = isinstance(getattr(called, "__self__", None), sqlite3.Cursor)
+        if what == "c_return" and ours and next(returned) == n:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    return at

@@ -28,7 +28,8 @@ from letterlock.errors import VerificationError as Mismatch
 from letterlock.handover import feed, fetch
 from letterlock.handover.feed import Head
 from letterlock.handover.fetch import Current
-from letterlock.inbox.folder import DESTROYED, FEED, POLICY, Inbox, read
+from letterlock.handover.received import DESTROYED, FEED, POLICY
+from letterlock.inbox.folder import Inbox, read
 from letterlock.inbox.swap import NEW, swap
 from letterlock.record import note as notes
 from letterlock.record import quorum

@@ -42,6 +42,8 @@ from letterlock.evidence.verify import ReleaseFiles
 from letterlock.handover import age, card, grant, logged, package
 from letterlock.handover.card import Card
 from letterlock.handover.grant import Grant
+from letterlock.handover.received import DESTROYED, GRANT, POLICY
+from letterlock.handover.received import INBOX as CONFIG
 from letterlock.inbox import models, swap
 from letterlock.lineage import inventory
 from letterlock.lineage.inventory import Gone, Inventory
@@ -53,14 +55,9 @@ from letterlock.release.verify import verify as verify_release
 from letterlock.store import files
 from letterlock.store.keys import AGE, ED25519, Ask, KeyFolder, new, passphrase_from_environment
 
-CONFIG: Final = "inbox.toml"
 CARD: Final = "card.json"
 RECEIVED: Final = "received"
 PAST: Final = "past"
-GRANT: Final = "grant.json"
-POLICY: Final = "log.policy"
-DESTROYED: Final = "destroyed"
-FEED: Final = "feed"
 
 _LOCK: Final = "inbox.lock"
 _FORMAT: Final = 1

@@ -52,6 +52,7 @@ class SqliteStore(SqlStore):
             f"sqlite:///{path}", isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
         )
         sa.event.listen(engine, "connect", _configure)
+        sa.event.listen(engine, "handle_error", _still_connected)
         super().__init__(engine, str(path), batch=BATCH)
         with self._connected() as connection:
             self._prepare(connection, create=create)
@@ -82,14 +83,13 @@ class SqliteStore(SqlStore):
 
     @contextmanager
     def _transaction(self, connection: sa.Connection) -> Iterator[None]:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
         try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield
             connection.exec_driver_sql("COMMIT")
         except BaseException:
             self._forget_names()
-            # An interrupt within a statement has ended the connection, and the transaction with it.
-            if not connection.invalidated and _is_open(connection):
+            if _is_open(connection):  # what SQLite ended by itself (disk full) is rolled back
                 connection.exec_driver_sql("ROLLBACK")
             raise
 
@@ -124,6 +124,15 @@ class SqliteStore(SqlStore):
 
 def _is_open(connection: sa.Connection) -> bool:
     return bool(connection.connection.dbapi_connection.in_transaction)  # type: ignore[union-attr]
+
+
+def _still_connected(error: sa.ExceptionContext) -> None:
+    """Keep the connection after an interrupt, to roll its transaction back.
+
+    SQLAlchemy would close it. But SQLite ends a closed connection only with its last statement, and
+    the traceback of the interrupt holds one: the ledger would stay locked for as long.
+    """
+    error.is_disconnect = False
 
 
 def _renew_index(connection: sa.Connection) -> None:
