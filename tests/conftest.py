@@ -1,13 +1,19 @@
-"""What every test run shares: Hypothesis profiles, no skipped test in CI, a PostgreSQL server."""
+"""What test runs share: Hypothesis profiles, no skip in CI, a PostgreSQL server, a replay."""
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 import postgres
 
+if TYPE_CHECKING:
+    from letterlock.replay import Result
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 UNRUN = ("skipped", "xfailed")
 
@@ -43,3 +49,22 @@ def server() -> Iterator[postgres.Server]:
         pytest.skip(reason)
     with postgres.served() as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def case(tmp_path_factory: pytest.TempPathFactory) -> "Result":
+    """Replay examples/case-2024 with few members; to be looked at only."""
+    return replayed("case-2024", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def posts(tmp_path_factory: pytest.TempPathFactory) -> "Result":
+    """Replay examples/posts-2024, which has two acts; to be looked at only."""
+    return replayed("posts-2024", tmp_path_factory)
+
+
+def replayed(name: str, places: pytest.TempPathFactory) -> "Result":
+    """Replay an example with few members."""
+    from letterlock.replay import replay  # noqa: PLC0415 - most tests need none of it
+
+    return replay(EXAMPLES / name, places.mktemp(name) / "demo", members=600)

@@ -19,9 +19,8 @@ from letterlock.errors import LetterlockError, UsageError, WorkspaceError
 from letterlock.gate import Gate
 from letterlock.ledger import fold
 from letterlock.release import manifest
-from letterlock.replay import replay
 from letterlock.replay.acts import class_of
-from letterlock.replay.world import FEWEST, MAPPING_NAME
+from letterlock.replay.world import MAPPING_NAME
 from letterlock.reports.class_query import EVERY_WAY, SENT_OR_RECEIVED, ClassQuery, Way
 from letterlock.reports.exposure import ARITHMETIC, ITEMS, MANIFEST, SUBJECTS, write
 from letterlock.sources.mapping import read_mapping
@@ -260,10 +259,10 @@ def test_the_private_list_says_whom_to_tell(built, tmp_path):
 # ── the replayed case ─────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """Replay the case with few members."""
-    return replay(CASE, tmp_path_factory.mktemp("case") / "demo", members=FEWEST)
+@pytest.fixture
+def demo(case):
+    """Look at the case."""
+    return case
 
 
 def test_the_replayed_case_gives_the_figures_of_its_report(demo, capsys):

@@ -15,20 +15,17 @@ from letterlock.inbox.folder import Inbox
 from letterlock.lineage import inventory
 from letterlock.release import manifest
 from letterlock.release.verify import verify
-from letterlock.replay import replay
 from letterlock.replay.handed import INBOXES, MODELS, WORKSPACE, act_four
 from letterlock.replay.public import POLICY
 
 CASE = Path(__file__).resolve().parents[2] / "examples" / "case-2024"
 COLUMNS, LINES = 100, 50
 
-pytestmark = pytest.mark.slow
 
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """Replay with few members."""
-    return replay(CASE, tmp_path_factory.mktemp("four") / "demo", members=1500)
+@pytest.fixture
+def demo(case):
+    """Look at the case."""
+    return case
 
 
 @pytest.fixture
@@ -87,7 +84,7 @@ def test_an_order_deletes_the_right_models(demo):
     assert kept == {path.name for path in (demo.out / MODELS).iterdir()}
 
 
-def test_whoever_left_is_in_no_copy_that_is_left(demo, gate):
+def test_whoever_left_is_in_no_copy_that_is_left(demo, gate, tmp_path):
     """The copy inside the company holds, is smaller, and proves that she is not in it."""
     act = demo.act_four
     inbox = Inbox(demo.out / INBOXES / "northmail")
@@ -97,7 +94,7 @@ def test_whoever_left_is_in_no_copy_that_is_left(demo, gate):
     assert said.root == copy["member_set"]["root"]
     assert said.version == manifest.version_of(copy) > 0
     assert verify(inbox.path(release)).rows == said.rows
-    proof = demo.out / "gone.json"
+    proof = tmp_path / "gone.json"
     for member in (act.member, act.late):
         proof.write_bytes(gate.member_proof(member, release))
         (found,) = check_evidence([proof], demo.out / WORKSPACE / POLICY)
@@ -121,9 +118,8 @@ def test_the_screen_fits_and_its_commands_are_words_of_ours(demo):
         assert shlex.join(words) in " ".join(line.strip(" \\") for line in lines)
 
 
-def test_a_world_without_a_handover_has_no_fourth_act(demo, tmp_path):
+def test_a_world_without_a_handover_has_no_fourth_act(demo, posts):
     """The other examples have none, and a release of nobody makes none."""
-    posts = replay(CASE.parent / "posts-2024", tmp_path / "demo", members=300)
     assert posts.act_four is None
     assert list(screen.handed_lines(posts)) == []
     with pytest.raises(InputError, match="handover"):

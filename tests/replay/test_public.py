@@ -17,17 +17,16 @@ from letterlock.evidence.bundle import Member, Receipt
 from letterlock.gate.offline import check_evidence
 from letterlock.record import quorum
 from letterlock.release import manifest
-from letterlock.replay import replay
 from letterlock.replay.public import ABSENCE, POLICY, PROOFS, RECEIPT, STATEMENT, WORKSPACE
 
 CASE = Path(__file__).resolve().parents[2] / "examples" / "case-2024"
 COLUMNS, LINES = 100, 50
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """Replay with few members."""
-    return replay(CASE, tmp_path_factory.mktemp("three") / "demo", members=600)
+@pytest.fixture
+def demo(case):
+    """Look at the case."""
+    return case
 
 
 @pytest.fixture
@@ -128,9 +127,8 @@ def test_the_third_screen_fits_and_its_commands_run_as_printed(capsys, demo):
     assert demo.record()["record"]["at"] == text_of(act.at)
 
 
-def test_a_world_without_a_record_has_no_third_act(tmp_path):
+def test_a_world_without_a_record_has_no_third_act(posts):
     """The smaller examples publish nothing, and say nothing of it."""
-    posts = replay(CASE.parent / "posts-2024", tmp_path / "demo", members=200)
     assert posts.act_three is None
     assert list(screen.public_lines(posts)) == []
     assert not (posts.out / PROOFS).exists()

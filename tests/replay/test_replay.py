@@ -30,7 +30,7 @@ from letterlock.sources.folder import policy_files
 
 ROOT = Path(__file__).resolve().parents[2]
 CASE = ROOT / "examples" / "case-2024"
-MEMBERS = 600
+POSTS = CASE.parent / "posts-2024"
 SAMPLE = 12
 COLUMNS, LINES = 100, 50
 SEVEN = [
@@ -50,10 +50,10 @@ TOLD_RIGHT = re.compile(
 )
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """Replay with few members."""
-    return replay(CASE, tmp_path_factory.mktemp("one") / "demo", members=MEMBERS)
+@pytest.fixture
+def demo(case):
+    """Look at the case."""
+    return case
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def run(capsys, *words):
 @pytest.mark.slow
 def test_two_runs_give_the_same_numbers_and_the_same_report(demo, tmp_path):
     """The same world gives the same record, tables and report, wherever it is acted out."""
-    one, two = demo, replay(CASE, tmp_path / "demo", members=MEMBERS)
+    one, two = demo, replay(CASE, tmp_path / "demo", members=demo.world.members)
     assert one.act_one.record() == two.act_one.record()
     assert page(one) == page(two)
     for name in ("members", "choices", "items"):
@@ -98,6 +98,7 @@ def test_two_runs_give_the_same_numbers_and_the_same_report(demo, tmp_path):
     assert list(screen.lines(one))[:30] == list(screen.lines(two))[:30]
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_world(tmp_path, demo):
     """The seed counts: nothing is written down that pretends to be drawn."""
     example = tmp_path / "example"
@@ -160,7 +161,7 @@ def test_released_and_withheld_add_up(demo):
         assert sum(getattr(y, column) for y in act.yields) == whole
     assert sum(y.released for y in act.yields) == outcome.released
     assert sum(y.present for y in act.yields) == act.gated.members
-    assert sum(y.people for y in act.yields) == MEMBERS
+    assert sum(y.people for y in act.yields) == demo.world.members
     assert all(other.items == act.total for other in act.others)
 
 
@@ -294,27 +295,27 @@ def test_a_world_that_cannot_be_is_refused(old, new):
         read(text.replace(old, new, 1).encode(), "world.toml")
 
 
-def test_a_folder_that_is_no_demo_is_never_overwritten(tmp_path, demo):
+def test_a_folder_that_is_no_demo_is_never_overwritten(tmp_path):
     """Only a new or empty folder, or an earlier demo with nothing added, is written to."""
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "report.html").write_text("mine")
     with pytest.raises(UsageError, match="more than a demo"):
-        replay(CASE, mine, members=FEWEST)
+        replay(POSTS, mine, members=FEWEST)
     assert (mine / "report.html").read_text() == "mine"
     with pytest.raises(UsageError, match="more than a demo"):
-        replay(CASE, mine / "report.html", members=FEWEST)
+        replay(POSTS, mine / "report.html", members=FEWEST)
     again = tmp_path / "demo"
-    first = replay(CASE, again, members=FEWEST)
+    first = replay(POSTS, again, members=FEWEST)
     (again / "workspace" / "leftover").write_text("")
-    second = replay(CASE, again, members=FEWEST)
+    second = replay(POSTS, again, members=FEWEST)
     assert first.act_one.record() == second.act_one.record()
     assert not (again / "workspace" / "leftover").exists()
     assert (again / MARK).exists()
     (again / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match="more than a demo"):
-        replay(CASE, again, members=FEWEST)
-    assert page(demo)
+        replay(POSTS, again, members=FEWEST)
+    assert page(second)
 
 
 def test_without_the_extra_nothing_is_begun(tmp_path, monkeypatch):
@@ -337,19 +338,24 @@ def test_the_screen_fits(demo):
     assert any("arithmetic of an allegation" in line and "$" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_the_library_found(capsys, tmp_path, demo):
-    """`letterlock replay` prints the screen, or the record as JSON; 1 and 2 for what is wrong."""
-    out = tmp_path / "demo"
-    asked = ["replay", CASE, "--out", out, "--members", MEMBERS]
+    """`letterlock replay` prints the screen, or the record as JSON."""
+    asked = ["replay", CASE, "--out", tmp_path / "demo", "--members", demo.world.members]
     code, printed = run(capsys, *asked)
     assert code == 0
     assert printed.splitlines()[:30] == list(screen.lines(demo))[:30]
     code, printed = run(capsys, *asked, "--json")
     assert code == 0
     assert json.loads(printed)["acts"] == [demo.act_one.record()]
+
+
+def test_the_command_says_what_is_wrong(capsys, tmp_path):
+    """1 for an example that cannot be read, 2 for a slip in the command line."""
     assert run(capsys, "replay", tmp_path, "--out", tmp_path / "new")[0] == 1
+    (tmp_path / "mine").write_text("mine")
     assert run(capsys, "replay", CASE, "--out", tmp_path)[0] == 2
-    assert run(capsys, "replay", CASE, "--out", out, "--members", 3)[0] == 2
+    assert run(capsys, "replay", CASE, "--out", tmp_path / "new", "--members", 3)[0] == 2
 
 
 def test_what_to_try_next_runs_as_printed(capsys, demo):

@@ -82,6 +82,7 @@ class Group:
     def __init__(self, purpose: str, recipient: Recipient, rules: Rulebook) -> None:
         """Ask about `purpose` and `recipient` as of `rules.as_of`."""
         self._purpose, self._recipient, self._rules = purpose, recipient, rules
+        self._found: dict[tuple[object, ...], list[Clause]] = {}
 
     def asked(self, standing: Standing, data_class: str, at: Time) -> Asked:
         """Return what is asked of all who stand so, about `data_class` data made at `at`."""
@@ -91,7 +92,7 @@ class Group:
         for facts in (then_facts, now_facts):
             for context in self._contexts(data_class, at, *facts):
                 for hold in self._rules.holds:
-                    hearing.hear(matching(hold.clauses, context), Reason.HOLD)
+                    hearing.hear(self._matching(hold.clauses, context), Reason.HOLD)
         since, since_now = self._since(standing.in_force), self._since(standing.in_force_now)
         for facts, terms_at, stood in (
             (then_facts, at, since), (then_facts, now, since_now), (now_facts, now, since_now),
@@ -124,7 +125,7 @@ class Group:
                 hearing.deny(Reason.REGION)
             for table in tables:
                 if context.jurisdiction in table.ages:
-                    hearing.hear(matching(table.clauses, context), Reason.REGION)
+                    hearing.hear(self._matching(table.clauses, context), Reason.REGION)
                 else:
                     hearing.deny(Reason.REGION)
 
@@ -139,7 +140,7 @@ class Group:
         if context.contract is None:
             return
         terms = counting(self._rules.contracts.get(context.contract, ()), terms_at, since)
-        found = [clause for each in terms for clause in matching(each.clauses, context)]
+        found = [clause for each in terms for clause in self._matching(each.clauses, context)]
         found = found if terms else [_WITHOUT_TERMS]
         if any(c == context.contract and covers(p, context.data_class) for c, p in lifted):
             if strictest(found) is Level.NEVER:
@@ -175,10 +176,18 @@ class Group:
         speaks = bool(versions)
         for version in versions:
             for context in self._contexts(data_class, at, *facts):
-                found = matching(version.clauses, context)
+                found = self._matching(version.clauses, context)
                 hearing.hear(found, prohibited)
                 speaks = speaks and bool(found)
         return speaks
+
+    def _matching(self, clauses: tuple[Clause, ...], context: Context) -> list[Clause]:
+        """Return the clauses that match; many who stand differently ask about the same context."""
+        place, contract = context.jurisdiction, context.contract
+        key = (id(clauses), context.data_class, place, contract, context.at)
+        if key not in self._found:
+            self._found[key] = matching(clauses, context)
+        return self._found[key]
 
     def _contexts(
         self, data_class: str, at: Time, places: Places, contracts: Contracts
