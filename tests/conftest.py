@@ -1,11 +1,13 @@
 """What test runs share: Hypothesis profiles, no skip in CI, a PostgreSQL server, a replay."""
 
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import typer.main
 from hypothesis import settings
 
 import postgres
@@ -20,6 +22,9 @@ UNRUN = ("skipped", "xfailed")
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
 settings.load_profile("ci" if IN_CI else "dev")
+
+# A command run within a test finds the tree of all commands made already, as no user's does.
+typer.main.get_command = functools.cache(typer.main.get_command)
 
 
 def unrun(config: pytest.Config) -> int:

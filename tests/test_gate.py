@@ -991,7 +991,7 @@ def fails_for_want_of_room(command: str, large: Path, work: Path, **how: Any) ->
 @pytest.mark.parametrize(
     ("command", "size"),
     [
-        ("build", 100_000),
+        pytest.param("build", 100_000, marks=pytest.mark.slow),
         pytest.param("source", 100_000, marks=pytest.mark.slow),
         pytest.param("choose", 400_000, marks=pytest.mark.slow),
         pytest.param("build", 0, marks=pytest.mark.slow),
@@ -1043,7 +1043,7 @@ def small_disk(tmp_path):
     "command",
     [
         "source",
-        "choose",
+        pytest.param("choose", marks=pytest.mark.slow),
         pytest.param("build", marks=pytest.mark.slow),
     ],
 )

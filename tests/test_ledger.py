@@ -1073,14 +1073,19 @@ WRONG = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "values", [pytest.param(WRONG[::3], id="some"), pytest.param(WRONG, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_a_wrong_value_is_refused_or_recorded_as_it_is(kind: str, trial: SqliteStore):
+def test_a_wrong_value_is_refused_or_recorded_as_it_is(
+    kind: str, values: tuple[Any, ...], trial: SqliteStore
+):
     """Whatever stands in whichever place, nothing but our own errors escapes."""
     refused = 0
     for path in paths(BODIES[kind]):
-        for value in WRONG:
+        for value in values:
             refused += not would_record(trial, kind, changed(BODIES[kind], path, value))
-    assert refused >= 3
+    assert refused >= 1
 
 
 GRANT, REFUSAL = BODIES["choice.made"], {"subject": "a", "act": "object", "lines": [{}]}
@@ -1507,6 +1512,7 @@ def seeded_drafts(count: int) -> Iterator[list[Draft]]:
         n += size
 
 
+@pytest.mark.slow
 def test_twenty_thousand_events_add_up_to_one_digest(store: SqliteStore):
     """A seeded run gives, on every machine, the same canonical bytes and the same columns."""
     for n, drafts in enumerate(seeded_drafts(20_000)):

@@ -56,10 +56,9 @@ def kills(both: Companies, act: str, *, first: int, step: int) -> int:
     return int(done.stdout)
 
 
-@pytest.mark.parametrize("act", ["deliver", "receive", "acknowledge"])
-def test_somebody_is_killed_now_and_then(founded: Companies, tmp_path: Path, act: str):
-    """A few places of each act."""
-    assert kills(ready(founded, act, tmp_path), act, first=2, step=23) > 0
+def test_somebody_is_killed_now_and_then(founded: Companies, tmp_path: Path):
+    """A few places of one act."""
+    assert kills(ready(founded, "receive", tmp_path), "receive", first=2, step=23) > 0
 
 
 @pytest.mark.slow

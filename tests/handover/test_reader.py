@@ -772,6 +772,7 @@ def test_more_torch_workers_than_files_leave_the_rest_idle(copy):
     assert sum(1 for _ in loader) == len(left(copy, []))
 
 
+@pytest.mark.slow
 def test_datasets_streams_the_same_rows_at_each_pass(made, copy):
     """And checks at each: a list that came between applies to the second."""
     pytest.importorskip("datasets")

@@ -965,6 +965,7 @@ def watch(name: Callable[[int], Seen], seeds: Sequence[int]) -> tuple[float, flo
     return allowed / asked, changed / asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROPERTIES, ids=lambda name: name.__name__)
 def test_the_properties_are_not_vacuous(
     name: Callable[[int], Seen], record_property: Callable[[str, object], None]

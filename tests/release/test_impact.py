@@ -98,10 +98,11 @@ def counted(request: Request, items: Sequence[Item], now: State, then: State) ->
     )  # fmt: skip
 
 
-def test_the_impact_is_what_decide_says_of_every_item(tmp_path: Path):
+@pytest.mark.parametrize("seeds", [range(15), pytest.param(range(15, 40), marks=pytest.mark.slow)])
+def test_the_impact_is_what_decide_says_of_every_item(tmp_path: Path, seeds: range):
     """In small random worlds: the counts of both states, of items and of people."""
     seen: dict[str, int] = {"allowed": 0, "denied": 0, "at once": 0}
-    for seed in range(25):
+    for seed in seeds:
         rng = random.Random(f"impact {seed}")
         maker = Maker(seed, people=8, items=80)
         world = maker.make()
@@ -125,7 +126,7 @@ def test_the_impact_is_what_decide_says_of_every_item(tmp_path: Path):
         seen["allowed"] += found.in_force.allowed.items
         seen["denied"] += found.in_force.denied.items
         seen["at once"] += found.at_once.denied.items
-    assert min(seen.values()) >= 20, seen
+    assert min(seen.values()) >= 10, seen
 
 
 def read(store: SqliteStore, request: Request, as_of: int, rules: Rulebook) -> Columns:

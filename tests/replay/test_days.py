@@ -19,7 +19,11 @@ from letterlock.replay.world import read
 from letterlock.sources.folder import policy_files
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = ("case-2024", "posts-2024", "driving-2024")
+EXAMPLES = (
+    "case-2024",
+    "posts-2024",
+    pytest.param("driving-2024", marks=pytest.mark.slow),
+)
 WITH_CONTRACT = ["case-2024"]
 COLUMNS, LINES = 100, 50
 

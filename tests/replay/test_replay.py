@@ -295,6 +295,7 @@ def test_a_world_that_cannot_be_is_refused(old, new):
         read(text.replace(old, new, 1).encode(), "world.toml")
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_no_demo_is_never_overwritten(tmp_path):
     """Only a new or empty folder, or an earlier demo with nothing added, is written to."""
     mine = tmp_path / "mine"

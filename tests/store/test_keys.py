@@ -404,8 +404,13 @@ def test_a_program_that_does_not_sign_is_an_error(what):
 @pytest.mark.parametrize(
     "code",
     [
-        "import time; time.sleep(600)",
-        "import os, time; os.close(1); time.sleep(600)",
+        *(
+            pytest.param(text, marks=pytest.mark.slow)
+            for text in (
+                "import time; time.sleep(600)",
+                "import os, time; os.close(1); time.sleep(600)",
+            )
+        ),
         # It ends, and leaves a child behind that keeps standard output open.
         "import os, time; os.fork() or time.sleep(600)",
     ],
