@@ -395,6 +395,7 @@ def test_a_number_too_large_is_no_key(y):
             approval.check_key((P + y + sign).to_bytes(32, "little").hex())
 
 
+@pytest.mark.slow
 @given(st.binary(min_size=32, max_size=32))
 def test_keys_and_points_are_read_as_the_slow_twin_reads_them(data):
     """Random bytes are a key for ours exactly if they are one by the book; a seed's key always."""

@@ -650,6 +650,7 @@ def test_everything_of_a_person_can_be_exported(gate, tmp_path, capsys):
             run(gate, "export", *arguments)
 
 
+@pytest.mark.slow
 def test_whatever_is_asked_nothing_is_half_done(gate):
     """Any mix of values ends in a choice or in one error that records nothing."""
     rng = random.Random(7)

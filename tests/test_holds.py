@@ -180,7 +180,7 @@ def test_a_stop_reaches_its_scope_and_nothing_else(scope, stopped, gate):
     assert held(gate) == len(stopped)
 
 
-@pytest.mark.parametrize("moment", ["judging 1", "writing 1"])
+@pytest.mark.parametrize("moment", [pytest.param("judging 1", marks=pytest.mark.slow), "writing 1"])
 def test_r45_a_stop_reaches_a_build_that_is_running(moment, gate):
     """Set by another process while a build stands still, it has acted when the build is sealed."""
     gate.close()

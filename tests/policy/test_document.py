@@ -535,6 +535,7 @@ def scattered(rng):
             yield f"{key}={rng.choice(['', '  '])}{value}"
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32))
 def test_the_order_of_a_document_does_not_matter(seed):
     """However it is arranged, it is as good; what it says is the same."""
@@ -547,6 +548,7 @@ def test_the_order_of_a_document_does_not_matter(seed):
     assert set(document.clauses) == set(one.clauses)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32), st.integers(0, 10_000))
 def test_a_fault_is_found_on_its_line_wherever_it_stands(seed, place):
     """One value, anywhere in a document in any order, becomes 1.5, which nothing here may be."""
@@ -592,6 +594,7 @@ def test_random_bytes_end_in_findings(data):
     survives(data)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.text(st.sampled_from("[]{}=.,\"'\\#\n\r\t ab1-_:é\0"), max_size=60))
 def test_what_nearly_is_toml_ends_in_findings(text):
@@ -599,6 +602,7 @@ def test_what_nearly_is_toml_ends_in_findings(text):
     survives(text.encode())
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.data())
 def test_a_damaged_document_ends_in_findings(data):
@@ -625,6 +629,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.integers(0, 10_000), VALUES)
 def test_any_value_anywhere_ends_in_findings(place, value):
@@ -665,6 +670,7 @@ HUGE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HUGE.values(), ids=HUGE)
 def test_what_is_huge_ends_in_findings(text):
     """Neither the stack nor anybody's patience is exhausted."""

@@ -164,6 +164,7 @@ HUGE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HUGE.values(), ids=HUGE)
 def test_what_is_huge_is_read_in_seconds(text):
     """Neither the stack nor anybody's patience is exhausted; time grows with the size."""

@@ -98,6 +98,7 @@ def test_who_is_affected_is_who_decide_denies(seed: int):
     compare(seed, people=5, items=30)
 
 
+@pytest.mark.slow
 def test_so_it_is_in_fixed_worlds():
     """The same for fixed worlds, in which several reasons come up; erased people are among them."""
     seen = sum((compare(seed, people=8, items=60) for seed in range(5)), Counter())

@@ -108,6 +108,7 @@ def test_the_columnar_plan_agrees_with_decide(seed: int):
     compare(seed, people=6, items=60, asked=2)
 
 
+@pytest.mark.slow
 def test_the_columnar_plan_agrees_on_some_thousand_rows():
     """The same for fixed worlds: 4,800 rows, of which at least 8 % are allowed."""
     seen = sum((compare(seed, people=8, items=160, asked=2) for seed in range(15)), Seen())
