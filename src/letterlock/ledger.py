@@ -127,6 +127,9 @@ class EventStore(Protocol):
     def numbers(self, subjects: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return the dense number of each subject id, interning what is new."""
 
+    def known(self, subjects: Iterable[str]) -> dict[str, int]:
+        """Return the number of each of these subject ids that has one."""
+
     def subject_ids(self) -> list[str]:
         """Return every interned subject id; its position is its number."""
 

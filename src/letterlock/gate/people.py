@@ -380,8 +380,7 @@ class People(Workspace):
         """Return what the ledger holds of these subjects that decides what may be added."""
         head = self.store.head()
         found = _Recorded()
-        numbers = {name: n for n, name in enumerate(self.store.subject_ids())}
-        wanted = {numbers[s]: s for s in subjects if s in numbers}
+        wanted = {number: name for name, number in self.store.known(subjects).items()}
         if not wanted:
             return found
 

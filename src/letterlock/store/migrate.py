@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from letterlock.errors import UnknownVersion
 
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002")
 """Every revision that this program knows, oldest first."""
 HEAD: Final = REVISIONS[-1]
 

@@ -105,7 +105,9 @@ decision_tables: Final = {
     name: sa.Table(
         name,
         _meta,
-        *(sa.Column(c, Whole, nullable=False) for c in ("idx", "time", "subject", *columns)),
+        *(sa.Column(c, Whole, nullable=False) for c in ("idx", "time")),
+        sa.Column("subject", Whole, nullable=False, index=True),
+        *(sa.Column(c, Whole, nullable=False) for c in columns),
     )
     for name, columns in TABLES.items()
 }
@@ -236,7 +238,8 @@ class SqlStore(ABC):
         head = _head(connection)
         time = _recorded_time(connection, head, now)
         for table in decision_tables.values():
-            connection.execute(table.delete().where(table.c.idx == index))
+            theirs = sa.and_(table.c.subject == row.subject, table.c.idx == index)
+            connection.execute(table.delete().where(theirs))
         connection.execute(
             event_table.update().where(event_table.c.idx == index).values(canonical=None, salt=None)
         )
@@ -344,6 +347,12 @@ class SqlStore(ABC):
         with self._recording() as connection:
             found = self._subjects.numbers(connection, subjects)
         return np.array(found, dtype=np.int64)
+
+    def known(self, subjects: Iterable[str]) -> dict[str, int]:
+        """Return the number of each of these subject ids that has one."""
+        with self._connected() as connection:
+            names = self._subjects.all(connection)
+            return {name: names[name] for name in subjects if name in names}
 
     def subject_ids(self) -> list[str]:
         """Return every interned subject id; its position is its number."""
