@@ -24,6 +24,7 @@ from letterlock.replay.world import MAPPING_NAME
 from letterlock.reports.class_query import EVERY_WAY, SENT_OR_RECEIVED, ClassQuery, Way
 from letterlock.reports.exposure import ARITHMETIC, ITEMS, MANIFEST, SUBJECTS, write
 from letterlock.sources.mapping import read_mapping
+from letterlock.sources.records import Row
 from oracle import class_query as twin
 from workspaces import (
     GERMAN,
@@ -347,4 +348,18 @@ def test_a_table_does_not_count_rows_twice(tmp_path):
     assert found.count.people < found.count.sent + found.count.received
     assert found.count.items <= len(messages())
     assert found.count.items == len(np.unique(found.rows.filter(found.rows["certain"])["item"]))
+    gate.close()
+
+
+def test_a_name_that_nothing_here_ever_had_is_refused(tmp_path):
+    """A slip in a class or a contract is said to be one; what somebody ever had is known."""
+    gate = workspace(tmp_path / "w")
+    one = gate.store.subject_ids()[0]
+    fact = {"subject": one, "kind": "contract", "value": "without terms", "from": "2020-01-01"}
+    assert not gate.register_facts([Row(1, fact)]).refused
+    gate.check_class(ClassQuery("message.*", ("without terms",)))
+    with pytest.raises(UsageError, match=r"unknown contract 'with terms'; .*without terms"):
+        gate.check_class(ClassQuery(contracts=("without terms", "with terms")))
+    with pytest.raises(UsageError, match=r"unknown data class 'mesage\.\*'; there is: "):
+        gate.check_class(ClassQuery("mesage.*"))
     gate.close()

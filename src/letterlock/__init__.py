@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from letterlock.handover.training import training as training
 
 __all__ = ["open_release", "training"]
+__version__ = "0.1.0"
 
 _LAZY: Final = {
     "open_release": "letterlock.handover.reader",

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from letterlock import approval
+from letterlock import __version__, approval
 from letterlock.cli import replay as replay_screen
 from letterlock.cli import show
 from letterlock.cli.contracts import app as contract_app
@@ -106,6 +106,23 @@ app.add_typer(model_app, name="model")
 app.add_typer(release_app, name="release")
 app.add_typer(recipient_app, name="recipient")
 app.add_typer(report_app, name="report")
+
+
+def _version(*, asked: bool) -> None:
+    if asked:
+        show.OUT.print(f"letterlock {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Take what is said before a command."""
 
 
 @app.command()

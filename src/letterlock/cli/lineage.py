@@ -12,24 +12,31 @@ from letterlock.cli import show
 from letterlock.cli.duties import said_to_sign
 from letterlock.cli.options import (
     HERE,
+    Contracts,
+    DataClass,
+    DisclosedBefore,
     Json,
+    MadeBefore,
+    MadeFrom,
     Now,
+    Regions,
     Signatures,
+    ToWhom,
     Workspace,
+    class_of,
     content_of,
     gate_of,
     new_file,
     signatures_of,
 )
-from letterlock.domain import ANY, BEGINNING, END, counted, text_of, time_of
+from letterlock.domain import ANY, counted, text_of
 from letterlock.errors import InputError
 from letterlock.gate import Ordered
 from letterlock.gate.orders import order_body
 from letterlock.lineage import disgorge as disgorging
 from letterlock.lineage import draw, openlineage
 from letterlock.lineage.events import ORDERED
-from letterlock.policy.places import expand
-from letterlock.reports.class_query import EVERY_WAY, ClassQuery
+from letterlock.reports.class_query import EVERY_WAY
 
 
 def lineage(
@@ -66,24 +73,13 @@ def disgorge(
     *,
     order: Annotated[str, typer.Option(help="The order's name: its docket number, say.")],
     text: Annotated[Path, typer.Option(help="What it orders, as text; it is published.")],
-    data_class: Annotated[
-        str, typer.Option("--data-class", "--class", help="The data class, or x.*")
-    ] = ANY,
-    contract: Annotated[
-        list[str] | None, typer.Option(help="Who had this contract when it was made (repeatable).")
-    ] = None,
-    region: Annotated[
-        list[str] | None, typer.Option(help="Who lived there then, or does now (repeatable).")
-    ] = None,
-    made_from: Annotated[str | None, typer.Option("--from", help="Made from then on.")] = None,
-    made_before: Annotated[str | None, typer.Option("--before", help="Made before then.")] = None,
-    recipient: Annotated[
-        list[str] | None,
-        typer.Option("--recipient", "-r", help="To whom: an id or a class of them (repeatable)."),
-    ] = None,
-    disclosed_before: Annotated[
-        str | None, typer.Option(help="Only what was sealed before then.")
-    ] = None,
+    data_class: DataClass = ANY,
+    contract: Contracts = None,
+    region: Regions = None,
+    made_from: MadeFrom = None,
+    made_before: MadeBefore = None,
+    recipient: ToWhom = None,
+    disclosed_before: DisclosedBefore = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show, and record nothing.")] = False,
     signature: Signatures = None,
     workspace: Workspace = HERE,
@@ -91,15 +87,8 @@ def disgorge(
     as_json: Json = False,
 ) -> None:
     """Answer an order to delete whatever was made of a class, as two operators enter it."""
-    query = ClassQuery(
-        data_class,
-        tuple(contract or (ANY,)),
-        tuple(expand(region)) if region else (ANY,),
-        BEGINNING if made_from is None else time_of(made_from),
-        END if made_before is None else time_of(made_before),
-        EVERY_WAY,
-        tuple(recipient or (ANY,)),
-        END if disclosed_before is None else time_of(disclosed_before),
+    query = class_of(
+        data_class, contract, region, made_from, made_before, EVERY_WAY, recipient, disclosed_before
     )
     try:
         said = content_of(text).decode().strip()
@@ -107,6 +96,7 @@ def disgorge(
         raise InputError(f"{text}: not UTF-8 text") from error
     gate = gate_of(workspace, now)
     gate.check_places(region or ())
+    gate.check_class(query)
     with said_to_sign(ORDERED, order_body(order, said, query), signature):
         found = gate.disgorge(order, said, query, signatures_of(signature or ()), dry_run=dry_run)
     if as_json:

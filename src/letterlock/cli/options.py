@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,9 +15,11 @@ import typer
 
 from letterlock import approval
 from letterlock.cli import show
-from letterlock.domain import Signature, Time, time_of
+from letterlock.domain import ANY, BEGINNING, END, Signature, Time, time_of
 from letterlock.errors import InputError, UsageError
 from letterlock.gate import Gate, Loaded
+from letterlock.policy.places import expand
+from letterlock.reports.class_query import ClassQuery, Way
 from letterlock.store.keys import passphrase_from_environment
 
 NO = 3
@@ -45,12 +47,56 @@ Signatures = Annotated[
 ]
 Operator = Annotated[str, typer.Option("--operator", help="Who signs.")]
 KeyFile = Annotated[Path, typer.Option("--key-file", help="The operator's secret key.")]
+DataClass = Annotated[str, typer.Option("--data-class", "--class", help="The data class, or x.*")]
+Contracts = Annotated[
+    list[str] | None,
+    typer.Option("--contract", help="Who had this contract when it was made (repeatable)."),
+]
+Regions = Annotated[
+    list[str] | None,
+    typer.Option("--region", help="Who lived there then, or does now (repeatable)."),
+]
+MadeFrom = Annotated[str | None, typer.Option("--from", help="Made from then on.")]
+MadeBefore = Annotated[str | None, typer.Option("--before", help="Made before then.")]
+ToWhom = Annotated[
+    list[str] | None,
+    typer.Option("--recipient", "-r", help="To whom: an id or a class of them (repeatable)."),
+]
+DisclosedBefore = Annotated[
+    str | None, typer.Option("--disclosed-before", help="Only what was sealed before then.")
+]
 HERE = Path()
 
 
 def moment(text: str | None) -> Time | None:
     """Read a time that may be left out. Raises InputError."""
     return None if text is None else time_of(text)
+
+
+def class_of(  # noqa: PLR0917 - the options that two commands share
+    data_class: str,
+    contracts: Sequence[str] | None,
+    regions: Sequence[str] | None,
+    made_from: str | None,
+    made_before: str | None,
+    ways: tuple[Way, ...],
+    recipients: Sequence[str] | None,
+    disclosed_before: str | None,
+) -> ClassQuery:
+    """Read the class that an exposure or an order is about; what is left out is any.
+
+    Raises InputError for what is no time.
+    """
+    return ClassQuery(
+        data_class,
+        tuple(contracts or (ANY,)),
+        tuple(expand(regions)) if regions else (ANY,),
+        BEGINNING if made_from is None else time_of(made_from),
+        END if made_before is None else time_of(made_before),
+        ways,
+        tuple(recipients or (ANY,)),
+        END if disclosed_before is None else time_of(disclosed_before),
+    )
 
 
 def gate_of(workspace: Path, now: str | None = None) -> Gate:

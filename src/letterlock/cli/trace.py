@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from letterlock.cli import show
-from letterlock.cli.options import HERE, Json, Now, Workspace, content_of, gate_of, new_file
-from letterlock.domain import ANY, BEGINNING, END, counted, text_of, time_of
+from letterlock.cli.options import (
+    HERE,
+    Contracts,
+    DataClass,
+    DisclosedBefore,
+    Json,
+    MadeBefore,
+    MadeFrom,
+    Now,
+    Regions,
+    ToWhom,
+    Workspace,
+    class_of,
+    content_of,
+    gate_of,
+    new_file,
+)
+from letterlock.domain import ANY, counted, text_of
 from letterlock.errors import UsageError
-from letterlock.policy.places import expand
-from letterlock.reports.class_query import SENT_OR_RECEIVED, ClassQuery, Count, Way
+from letterlock.reports.class_query import SENT_OR_RECEIVED, Count, Way
 from letterlock.reports.exposure import ARITHMETIC, Exposure, write
 from letterlock.reports.trace import lines
 from letterlock.sources.mapping import read_mapping
@@ -42,27 +58,16 @@ def trace(
 
 def exposure(
     *,
-    data_class: Annotated[
-        str, typer.Option("--data-class", "--class", help="The data class, or x.*")
-    ] = ANY,
-    contract: Annotated[
-        list[str] | None, typer.Option(help="Who had this contract when it was made (repeatable).")
-    ] = None,
-    region: Annotated[
-        list[str] | None, typer.Option(help="Who lived there then, or does now (repeatable).")
-    ] = None,
-    made_from: Annotated[str | None, typer.Option("--from", help="Made from then on.")] = None,
-    made_before: Annotated[str | None, typer.Option("--before", help="Made before then.")] = None,
+    data_class: DataClass = ANY,
+    contract: Contracts = None,
+    region: Regions = None,
+    made_from: MadeFrom = None,
+    made_before: MadeBefore = None,
     way: Annotated[
         list[str] | None, typer.Option(help="sent or received (default: both), or quoted.")
     ] = None,
-    recipient: Annotated[
-        list[str] | None,
-        typer.Option("--recipient", "-r", help="To whom: an id or a class of them (repeatable)."),
-    ] = None,
-    disclosed_before: Annotated[
-        str | None, typer.Option(help="Only what was sealed before then.")
-    ] = None,
+    recipient: ToWhom = None,
+    disclosed_before: DisclosedBefore = None,
     per_head: Annotated[
         int | None, typer.Option(min=0, help="An amount for each member: yours, multiplied.")
     ] = None,
@@ -80,18 +85,20 @@ def exposure(
     """Count which items and members of a class went to whom; list whom to tell."""
     if (table is None) != (mapping is None):
         raise UsageError("a table is read with its mapping: say --table and --mapping")
-    query = ClassQuery(
+    query = class_of(
         data_class,
-        tuple(contract or (ANY,)),
-        tuple(expand(region)) if region else (ANY,),
-        BEGINNING if made_from is None else time_of(made_from),
-        END if made_before is None else time_of(made_before),
+        contract,
+        region,
+        made_from,
+        made_before,
         _ways(way),
-        tuple(recipient or (ANY,)),
-        END if disclosed_before is None else time_of(disclosed_before),
+        recipient,
+        disclosed_before,
     )
     gate = gate_of(workspace, now)
     gate.check_places(region or ())
+    # What a table calls its rows is for its mapping to say: no policy has to name it.
+    gate.check_class(query if table is None else replace(query, data_class=ANY))
     if table is not None and mapping is not None:
         read = read_mapping(content_of(mapping), str(mapping))
         found = gate.exposure_of(table, read, query, per_head=per_head)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from letterlock.domain import text_of
+from letterlock.domain import counted, text_of
 from letterlock.errors import InputError, ProofError
 from letterlock.evidence import strict
 from letterlock.evidence.bundle import Grants, Member, Release
@@ -112,11 +112,11 @@ def member(checked: Checked, e: Member) -> Finding:
     scope = memberset.scope(checked.origin, found.opened.index, found.leaf)
     found.members.check(memberset.pseudonym(scope, token), e)
     here = "is among" if e.present else "is not among"
-    people, name = f"the {found.members.count:,} people", word(found.opened.body["release"])
+    people, name = counted(found.members.count, "people"), word(found.opened.body["release"])
     return finding(
         "member",
         (
-            f"Account {word(e.account)} {here} {people} whom release {name} names.",
+            f"Account {word(e.account)} {here} the people whom release {name} names ({people}).",
             *told(found),
             f"With the key of entry {e.key.index:,} it can have no other pseudonym there.",
         ),

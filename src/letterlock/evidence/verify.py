@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from letterlock.domain import sha256
+from letterlock.domain import counted, sha256
 from letterlock.errors import ProofError, SignatureError, UsageError
 from letterlock.evidence import entries, receipt, statement, strict
 from letterlock.evidence.bundle import (
@@ -118,12 +118,13 @@ def _release(checked: Checked, e: Release, files: ReleaseFiles) -> Finding:
         found.members.count, found.members.depth, found.members.root
     ):  # fmt: skip
         raise ProofError("the people in the files are not those that were sealed")
+    people = counted(names.count, "people")
     return finding(
         "release",
         (
             f"These are the files of release {word(name)}: the hash of its manifest is in the log.",
             *told(found),
-            f"The {names.count:,} people in its files are those whose proofs the log bears out.",
+            f"The people in its files ({people}) are those whose proofs the log bears out.",
         ),
         checked.trusted,
         (

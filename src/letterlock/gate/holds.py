@@ -45,6 +45,7 @@ from letterlock.release import purge as purging
 from letterlock.release.build import Progress, by_reason, judge
 from letterlock.release.kernel import ALLOW
 from letterlock.release.plan import make_plan
+from letterlock.reports.class_query import ClassQuery
 from letterlock.sources.index import Source
 
 FORMAT: Final = "letterlock/hold/v1"
@@ -217,17 +218,33 @@ class Holds(Releases):
                     f"nothing would match; there is: {', '.join(known) or 'none yet'}"
                 )
 
+    def check_class(self, query: ClassQuery) -> None:
+        """Raise UsageError for a data class or a contract of a query that nothing here ever named.
+
+        A contract is known if it has terms, a policy names it, or somebody ever had it.
+        """
+        rules = self.rules()
+        _check("data class", [query.data_class], covers, sorted(rules.data_classes))
+        published = (clause for policy in rules.policies for clause in policy.clauses)
+        named = {name for clause in published for name in clause.contracts}
+        known = {*rules.contracts, *named, *self._values(FactKind.CONTRACT)} - {ANY}
+        _check("contract", query.contracts, lambda said, one: said == one, sorted(known))
+
     def _places(self, rules: Rulebook) -> set[str]:
         """Return every place that a regional table lists, or that somebody was ever in."""
         listed = {place for table in rules.regions for place in table.ages}
+        return listed | self._values(FactKind.JURISDICTION)
+
+    def _values(self, kind: FactKind) -> set[str]:
+        """Return every value that a fact of this kind ever had, of anybody."""
         symbols = self.store.symbols()
         head = self.store.head()
         facts = self.store.columns(
             "fact", ("value",), as_of=head.time, upto=head.index,
-            where=f"kind = {symbols.get(FactKind.JURISDICTION, -1)}",
+            where=f"kind = {symbols.get(kind, -1)}",
         )  # fmt: skip
         numbers = set(pc.unique(facts.column("value")).to_pylist())
-        return listed | {place for place, number in symbols.items() if number in numbers}
+        return {value for value, number in symbols.items() if number in numbers}
 
     # ── the purge list ──────────────────────────────────────────────────────────────────────
 
