@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 
 from letterlock.domain import Time
 from letterlock.evidence.bundle import Logged
@@ -97,6 +99,25 @@ def platform(folder: Path, rows: Any = None, **how: Any) -> Platform:
     built = gate.build(PURPOSE, RECIPIENT)
     gate.publish_log()
     return Platform(folder, built.release, [gate])
+
+
+@pytest.fixture(scope="module")
+def delivered(tmp_path_factory):
+    """Make a platform, and a copy of its release at the recipient; the tests call it `made`."""
+    folder = tmp_path_factory.mktemp("delivered")
+    found = platform(folder / "w")
+    found.deliver(folder / "inbox")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def copied(made, tmp_path):
+    """Give a copy of what was delivered, its head fresh, no list yet."""
+    shutil.copytree(made.folder.parent / "inbox", tmp_path / "inbox")
+    found = tmp_path / "inbox" / "received" / made.release
+    made.head(found)
+    return found
 
 
 def put(path: Path, data: bytes) -> None:

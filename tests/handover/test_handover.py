@@ -11,7 +11,9 @@ import pytest
 import companies
 import witnessing
 import workspaces as w
+from commands import said, told
 from companies import Companies
+from histories import certified
 from letterlock.domain import Signature, sha256
 from letterlock.errors import (
     ApprovalError,
@@ -24,9 +26,11 @@ from letterlock.errors import (
     WorkspaceError,
 )
 from letterlock.gate.handover import Delivered, key_body
-from letterlock.handover import age, card, grant
-from letterlock.inbox import Inbox
-from letterlock.lineage import inventory
+from letterlock.handover import age, card, grant, reads
+from letterlock.handover.reads import Read
+from letterlock.inbox import Inbox, models
+from letterlock.lineage import draw, inventory
+from letterlock.lineage.inventory import Trained, Unaccounted
 from letterlock.record import note
 from letterlock.record.note import Kind, SecretSigner
 from letterlock.store.keys import AGE, ED25519
@@ -547,3 +551,168 @@ def test_signatures_are_operators_of_this_workspace(both: Companies):
     with pytest.raises(ApprovalError, match="no registered operator"):
         gate.approve_release(both.release, [real, Signature("mallory", "ab" * 64)])
     gate.close()
+
+
+# ── what an inventory tells besides ─────────────────────────────────────────────────────────
+
+
+def test_an_inventory_that_a_newer_one_came_after_is_no_news(signed: tuple[Companies, bytes]):
+    """Neither one that was recorded before it, nor one of the same copy that was not."""
+    both, first = signed
+    between, last = (
+        replace(inventory.parse(first), at=w.NOW + n).sign(signer(both)) for n in (1, 2)
+    )
+    acknowledge(both, first)
+    acknowledge(both, last)
+    for older in (first, between):
+        with pytest.raises(VerificationError, match=r"a newer inventory .* is recorded"):
+            acknowledge(both, older)
+    acknowledge(both, last)
+    assert sizes(both) == (1, 2)
+
+
+def test_reads_that_no_model_accounts_for_are_countersigned(signed: tuple[Companies, bytes]):
+    """By purpose: how many, from when to when; the platform shows them until a model does."""
+    both, before = signed
+    for n, run in enumerate(("a" * 16, "b" * 16, "a" * 16)):
+        reads.record(both.received, Read(w.NOW + n, run, "0/1", 1, w.PURPOSE, 0, 0, "done", 1, 10))
+    acknowledge(both, before)  # as inventories were before: it has no such member
+    assert "accounts for" not in lineage_of(both)
+    data = Inbox(both.inbox, now=w.NOW + 5).inventory(both.release)
+    assert inventory.parse(data).unaccounted == (Unaccounted(w.PURPOSE, w.NOW, w.NOW + 2, 2),)
+    acknowledge(both, data)
+    expected = f"read for {w.PURPOSE}, no model accounts for it"
+    assert expected in lineage_of(both)
+    at = ("-w", both.platform, "--now", companies.NOW)
+    assert expected in said("model", "list", *at)
+    assert told("model", "list", *at)["unaccounted"][0]["reads"] == 2
+    for run in "ab":
+        weights = both.inbox / run
+        weights.mkdir()
+        (weights / "w").write_text(run)
+        models.register(both.inbox, weights, run, releases=[both.release], run=run * 16, now=w.NOW)
+    acknowledge(both, Inbox(both.inbox, now=w.NOW + 6).inventory(both.release))
+    assert "accounts for" not in lineage_of(both)
+
+
+def lineage_of(both: Companies) -> str:
+    """Return the lineage, as the platform shows it."""
+    gate = both.gate()
+    try:
+        return draw.text(draw.drawing(gate.lineage(), w.NOW))
+    finally:
+        gate.close()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        (Unaccounted(w.PURPOSE, 1, 2, 0),),
+        (Unaccounted(w.PURPOSE, 2, 1, 1),),
+        (Unaccounted("", 1, 2, 1),),
+        (Unaccounted("x" * 201, 1, 2, 1),),
+        (Unaccounted(w.PURPOSE, 1, 2, 1), Unaccounted(w.PURPOSE, 3, 4, 1)),
+        (Unaccounted("b", 1, 2, 1), Unaccounted("a", 1, 2, 1)),
+        tuple(Unaccounted(f"{n:02}", 1, 2, 1) for n in range(17)),
+    ],
+)
+def test_reads_are_told_in_one_way(signed: tuple[Companies, bytes], told: tuple[Unaccounted, ...]):
+    """Some, in order, each purpose once; an empty list is left out, so there is none."""
+    both, data = signed
+    said = inventory.parse(data)
+    with pytest.raises(InputError, match="unaccounted"):
+        replace(said, unaccounted=told).sign(signer(both))
+    empty = said.text().replace('"version":', '"unaccounted":[],"version":')
+    with pytest.raises(InputError, match="unaccounted"):
+        inventory.read(empty)
+
+
+def test_an_inventory_that_nobody_would_read_is_not_signed(signed: tuple[Companies, bytes]):
+    """Its recipient is told why, before the platform refuses it."""
+    both, data = signed
+    many = tuple(Trained(f"{n:064x}", "m", (), 1, 1) for n in range(10_000))
+    with pytest.raises(InputError, match=r"10,000 models: .* nothing was signed"):
+        replace(inventory.parse(data), models=many).sign(signer(both))
+
+
+def test_the_platform_names_the_model_that_is_wrong(signed: tuple[Companies, bytes]):
+    """One that comes of a model that nobody told of, between others that are in order."""
+    both, data = signed
+    of_release = {"release": both.release, "version": 0}
+    sources = (of_release, {"model": "9" * 64, "how": "fine-tune"}, of_release)
+    made = tuple(Trained(str(n) * 64, f"m-{n}", (s,), 1, 1) for n, s in enumerate(sources))
+    with pytest.raises(InputError, match=r"model 111111111111 \(m-1\): .* not registered"):
+        acknowledge(both, replace(inventory.parse(data), models=made).sign(signer(both)))
+    assert sizes(both) == (1, 0)
+
+
+def test_a_part_of_what_is_gone_is_not_destroyed_again(signed: tuple[Companies, bytes]):
+    """A later certificate that says less is refused, and one that was noted says nothing."""
+    both, _ = signed
+    weights = both.inbox / "weights"
+    weights.mkdir()
+    (weights / "w").write_text("w")
+    line = models.register(both.inbox, weights, "m", releases=[both.release], now=w.NOW)
+    model = line["model"]
+    partly, wholly = (
+        certified(model, w.RECIPIENT, complete=complete).encode() for complete in (False, True)
+    )
+    for written in (partly, wholly, wholly):
+        models.destroy(both.inbox, model, written, "it", now=w.NOW)
+    with pytest.raises(UsageError, match="was destroyed on "):
+        models.destroy(both.inbox, model, partly, "it", now=w.NOW)
+    noted = {"at": w.NOW, "model": model, "certificate": partly.decode()}
+    reads.append(both.received / models.DESTROYED, noted)
+    said = inventory.parse(Inbox(both.inbox, now=w.NOW).inventory(both.release))
+    assert [each.certificate for each in said.destroyed_models] == [wholly.decode()]
+
+
+# ── new keys ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_recipient_that_lost_its_keys_goes_on_with_new_ones(signed: tuple[Companies, bytes]):
+    """Two operators sign the new card, the lost key nothing; what it signed stays as it was."""
+    both, first = signed
+    old = signer(both)
+    acknowledge(both, first)
+    shutil.rmtree(both.inbox / "keys")
+    with pytest.raises(WorkspaceError):
+        Inbox(both.inbox, now=w.NOW).inventory(both.release)
+    rotated = said("recipient", "rotate", "-i", both.inbox)
+    assert "card.json" in rotated
+    inbox = Inbox(both.inbox, now=w.NOW + 1)
+    assert len(list((both.inbox / "keys").iterdir())) == 2
+    inbox.destroy(both.release)
+    gone = inbox.inventory(both.release)
+    with pytest.raises(SignatureError):
+        acknowledge(both, gone)
+    both.register()
+    forged = replace(inventory.parse(first), at=w.NOW + 2).sign(old)
+    with pytest.raises(SignatureError):
+        acknowledge(both, forged)
+    acknowledge(both, first)  # the newest that is recorded, whoever may sign now
+    acknowledge(both, gone)
+    assert sizes(both) == (1, 2)  # folded anew: each by the key of its time
+
+    for path in files(both):
+        path.unlink()
+    deliver(both)
+    receive(both)
+    assert Inbox(both.inbox, now=w.NOW).grant_of(both.release).key == inbox.card().encryption
+
+
+def test_a_package_for_a_key_that_was_replaced_is_delivered_again(sent: Companies):
+    """What was on its way opens no more; the keys of before are gone from the inbox."""
+    before = {path.name for path in (sent.inbox / "keys").iterdir()}
+    Inbox(sent.inbox, now=w.NOW).rotate()
+    after = {path.name for path in (sent.inbox / "keys").iterdir()}
+    assert len(after) == 2
+    assert not before & after
+    with pytest.raises(VerificationError, match="does not open"):
+        receive(sent)
+    nothing_received(sent)
+    for path in files(sent):
+        path.unlink()
+    sent.register()
+    deliver(sent)
+    receive(sent)

@@ -37,13 +37,16 @@ from letterlock.inbox.swap import NEW
 from letterlock.inbox.swap import swap as into_place
 from letterlock.release.manifest import PARTY_COLUMNS
 from letterlock.release.supersede import rewrite
-from receiving import DAY, Platform, left, names_of, platform
+from receiving import DAY, Platform, copied, delivered, left, names_of, platform
 from witnessing import witness_keys
 from workspaces import NOW, PURPOSE, RECIPIENT, YES, refusal
 from workspaces import rows_of as choices
 
 PAYLOAD = ("subject", "body")
 MINUTE = 60_000_000
+
+
+made, copy = delivered, copied
 
 
 class Clock:
@@ -56,25 +59,6 @@ class Clock:
     def __call__(self):
         """Tell it."""
         return self.now
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Make a platform, and a copy of its release at the recipient."""
-    folder = tmp_path_factory.mktemp("reader")
-    found = platform(folder / "w")
-    found.deliver(folder / "inbox")
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def copy(made, tmp_path):
-    """Give a copy of what was delivered, its head fresh, no list yet."""
-    shutil.copytree(made.folder.parent / "inbox", tmp_path / "inbox")
-    found = tmp_path / "inbox" / "received" / made.release
-    made.head(found)
-    return found
 
 
 @pytest.fixture

@@ -21,27 +21,10 @@ from letterlock.handover.reads import lines, reads
 from letterlock.inbox import Inbox
 from letterlock.lineage import events, inventory
 from letterlock.lineage.digest import digest_of
-from receiving import names_of, platform
+from receiving import copied, delivered, names_of
 from workspaces import NOW, PURPOSE, RECIPIENT
 
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Make a platform, and a copy of its release at the recipient."""
-    folder = tmp_path_factory.mktemp("training")
-    found = platform(folder / "w")
-    found.deliver(folder / "inbox")
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def copy(made, tmp_path):
-    """Give a copy of what was delivered, its head fresh, no list yet."""
-    shutil.copytree(made.folder.parent / "inbox", tmp_path / "inbox")
-    found = tmp_path / "inbox" / "received" / made.release
-    made.head(found)
-    return found
+made, copy = delivered, copied
 
 
 def now() -> int:
@@ -73,18 +56,21 @@ def train(folder: Path, run: Any, copy: Path) -> int:
 
 def test_the_model_is_recorded_with_its_sources(copy, tmp_path):
     """As the log will hold it: the body of model.trained, and when and by which run besides."""
-    weights = tmp_path / "weights"
+    base, weights = tmp_path / "base", tmp_path / "weights"
+    with training(base, name="base") as run:
+        train(base, run, copy)
     with training(weights) as run:
         train(weights, run, copy)
-        run.comes_of("ab" * 32, "fine-tune")
-    (found,) = models(copy)
+        (weights / "head.safetensors").write_bytes(b"tuned")
+        run.comes_of(digest_of(base).digest, "fine-tune")
+    _, found = models(copy)
     expected = digest_of(weights)
     assert found["model"] == expected.digest
     assert found["sources"] == [
         {"release": copy.name, "version": 0},
-        {"model": "ab" * 32, "how": "fine-tune"},
+        {"model": digest_of(base).digest, "how": "fine-tune"},
     ]
-    assert {r.run for r in reads(copy)} == {found["run"]} == {run.id}
+    assert {r.run for r in reads(copy)} == {each["run"] for each in models(copy)}
     assert found.pop("at") == NOW
     assert found.pop("run") == run.id
     events.read("model.trained", {**found, "note": ""})
@@ -187,6 +173,23 @@ def test_what_makes_no_model_is_refused(copy, tmp_path):
         run.open_release(copy, purpose="infer")
     with pytest.raises(UsageError, match="fine-tune"), training(weights) as run:
         run.comes_of("ab" * 32, "osmosis")
+    assert models(copy) == []
+
+
+def test_a_model_comes_of_those_that_its_inbox_knows(copy, tmp_path):
+    """Of another one it is said at once, before it is trained; in whichever order."""
+    weights = tmp_path / "weights"
+
+    def tuned(*, late: bool) -> None:
+        with training(weights) as run:
+            if late:
+                run.open_release(copy, purpose=PURPOSE)
+            run.comes_of("ab" * 32, "fine-tune")
+            run.open_release(copy, purpose=PURPOSE)
+
+    for late in (True, False):
+        with pytest.raises(UsageError, match=r"no model abab\w* is registered"):
+            tuned(late=late)
     assert models(copy) == []
 
 

@@ -24,7 +24,7 @@ from letterlock.cli.options import (
     moment,
     signatures_of,
 )
-from letterlock.domain import text_of
+from letterlock.domain import counted, text_of
 from letterlock.errors import ApprovalError, InputError
 from letterlock.evidence import strict
 from letterlock.gate import Owed
@@ -209,15 +209,32 @@ def list_models(
             sources = [Source(**source) for source in line["sources"]]
             show.OUT.print(f"{line['model']}  {line['name']}: {_sources(sources)}", markup=False)
         return
-    models = gate_of(workspace, now).lineage().models.values()
+    lineage = gate_of(workspace, now).lineage()
+    models = lineage.models.values()
+    unaccounted = [
+        (copy, each) for copy in lineage.deliveries.values() for each in copy.unaccounted
+    ]
     if as_json:
-        show.as_json({"models": [_record(each) for each in models]})
+        said = [
+            {"release": copy.release, "recipient": copy.recipient, "grant": copy.grant,
+             "purpose": each.purpose, "reads": each.reads,
+             "first": text_of(each.first), "last": text_of(each.last)}
+            for copy, each in unaccounted
+        ]  # fmt: skip
+        show.as_json({"models": [_record(each) for each in models], "unaccounted": said})
         return
     for each in models:
         came = f"{each.name}, of {each.owner}: {_sources(each.sources)}"
         show.OUT.print(f"{each.digest}  {came}; {_state(each)}", markup=False)
     if not models:
         show.OUT.print("no model is registered")
+    for copy, told_of in unaccounted:
+        show.OUT.print(
+            f"release {copy.release} at {copy.recipient}: read for {told_of.purpose}, no model "
+            f"accounts for it: {counted(told_of.reads, 'runs')}, {text_of(told_of.first)} to "
+            f"{text_of(told_of.last)}",
+            markup=False,
+        )
 
 
 @model_app.command("destroy")

@@ -206,6 +206,16 @@ def recipient_init(
     show.OUT.print(f"send the platform {folder / 'card.json'}", markup=False, soft_wrap=True)
 
 
+@recipient_app.command("rotate")
+def recipient_rotate(*, inbox: Inboxed, now: Now = None) -> None:
+    """Replace the keys of an inbox, lost ones too; the platform registers the new card."""
+    Inbox(inbox, now=moment(now), passphrase=new_passphrase).rotate()
+    show.OUT.print(f"the inbox {inbox.resolve()} has new keys", markup=False, soft_wrap=True)
+    show.OUT.print(f"send the platform {inbox / 'card.json'}", markup=False, soft_wrap=True)
+    show.OUT.print("until it has registered that, it takes no inventory signed from now on;")
+    show.OUT.print("a package that was encrypted to the key before has to be delivered again")
+
+
 def receive(
     package: Annotated[Path, typer.Argument(help="The package.", show_default=False)],
     key: Annotated[Path, typer.Argument(help="Its key letter.", show_default=False)],

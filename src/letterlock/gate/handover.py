@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from letterlock import approval
-from letterlock.domain import RecipientClass, Signature, Time, sha256
+from letterlock.domain import RecipientClass, Signature, Time, sha256, text_of
 from letterlock.errors import (
     ApprovalError,
     GateClosed,
     InputError,
     ReleaseError,
+    SignatureError,
     UsageError,
     VerificationError,
 )
@@ -34,7 +35,7 @@ from letterlock.handover.fetch import reader_of
 from letterlock.handover.grant import Letter
 from letterlock.ledger import Draft
 from letterlock.lineage import duties, inventory
-from letterlock.lineage.graph import Approval, Lineage, Release
+from letterlock.lineage.graph import Approval, Delivery, Lineage, Release
 from letterlock.lineage.inventory import Inventory
 from letterlock.release import manifest
 from letterlock.release.build import Progress
@@ -290,27 +291,34 @@ class Handovers(Releases, Proofs, Models):
     def acknowledge(self, data: bytes) -> Inventory:
         """Record a recipient's countersigned inventory, and what it tells of models.
 
-        One that is recorded already is recorded once. Raises SignatureError if the recipient did
-        not sign it, VerificationError if it is not what must be left, and says which.
+        The newest that is recorded already is recorded once. Raises SignatureError if the
+        recipient did not sign it, VerificationError if it is not what must be left, or older than
+        one that is recorded, and says which.
         """
         said = inventory.parse(data)
         lineage = self.lineage()
-        self._check_inventory(lineage, said, data)
-        held = lineage.deliveries[said.grant].acknowledged
-        if data.decode() not in {each.note for each in held}:
+        delivery = lineage.deliveries.get(said.grant)
+        if delivery is None:
+            raise VerificationError(f"no release was delivered under grant {said.grant}")
+        if not delivery.acknowledged or data.decode() != delivery.acknowledged[-1].note:
+            self._check_inventory(lineage, delivery, said, data)
             self.record_linked(*self._told(said, data))
         self.settle()
         return said
 
-    def _check_inventory(self, lineage: Lineage, said: Inventory, data: bytes) -> None:
-        delivery = lineage.deliveries.get(said.grant)
-        if delivery is None:
-            raise VerificationError(f"no release was delivered under grant {said.grant}")
+    def _check_inventory(
+        self, lineage: Lineage, delivery: Delivery, said: Inventory, data: bytes
+    ) -> None:
         if (delivery.release, delivery.recipient) != (said.release, said.recipient):
             raise VerificationError(f"grant {said.grant} was for another release or recipient")
-        inventory.check_signed(data, lineage.keys[delivery.recipient].signing)
-        if data.decode() in {each.note for each in delivery.acknowledged}:
-            return
+        _check_newest(delivery, said, data)
+        try:
+            inventory.countersigned(data, lineage.keys[delivery.recipient].signing)
+        except SignatureError as error:
+            raise SignatureError(
+                f"{delivery.recipient} did not sign that with the key that is registered; for new "
+                "keys: letterlock recipient key CARD"
+            ) from error
         if said.destroyed:
             return
         if delivery.destroyed:
@@ -388,6 +396,22 @@ class Handovers(Releases, Proofs, Models):
         """Record an event of the hand-over that two operators signed. Raises ApprovalError."""
         self._check_signed(kind, body, signatures)
         self.record_linked(Draft(kind, {**body, "signatures": signed_by(signatures)}))
+
+
+def _check_newest(delivery: Delivery, said: Inventory, data: bytes) -> None:
+    """Refuse an inventory that a newer one of the same copy came after: VerificationError."""
+    if not delivery.acknowledged:
+        return
+    newest = inventory.parse(delivery.acknowledged[-1].note.encode())
+    known = data.decode() in {each.note for each in delivery.acknowledged}
+    # Of two of one state the later counts; another state is judged by what it is.
+    same = (newest.version, newest.destroyed) == (said.version, said.destroyed)
+    if known or (same and said.at < newest.at):
+        left = "the copy is destroyed" if newest.destroyed else f"version {newest.version}"
+        raise VerificationError(
+            f"a newer inventory under grant {said.grant} is recorded ({left}, "
+            f"of {text_of(newest.at)}): this one, of {text_of(said.at)}, is older"
+        )
 
 
 def key_body(shown: Card) -> dict[str, Any]:

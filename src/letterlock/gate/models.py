@@ -156,7 +156,10 @@ class Models(Obligations):
         ahead = replace(lineage, models=dict(lineage.models))  # one may come of the one before it
         for each in entries:
             trained = _trained({key: each[key] for key in _SAID}, owner, note)
-            take(ahead, Event(ahead.upto + 1, ahead.at, trained.kind, trained.body))
+            try:
+                take(ahead, Event(ahead.upto + 1, ahead.at, trained.kind, trained.body))
+            except InputError as error:
+                raise InputError(f"model {each['model']:.12} ({each['name']}): {error}") from error
             found += [trained, *duties.for_model(ahead, each["model"], policies)]
         return found
 

@@ -59,13 +59,29 @@ class Training:
             path, purpose=purpose, feed=feed, now=self._now, on_drop=on_drop, run=self.id
         )
         self._opened[reader.folder] = reader.release
+        self._check_known()
         return reader
 
     def comes_of(self, model: str, how: str) -> None:
-        """Say that the model also comes of another one, by its digest. Raises UsageError."""
+        """Say that the model also comes of another one, by its digest.
+
+        Raises UsageError, here or when a release is opened, if no inbox of those knows that model:
+        the platform would refuse every inventory that tells of it.
+        """
         if how not in HOWS:
             raise UsageError(f"{how!r} is none of {', '.join(HOWS)}")
         self._models[model] = how
+        self._check_known()
+
+    def _check_known(self) -> None:
+        if not (self._models and self._opened):
+            return
+        known = {model for folder in self._opened for model in _models(folder.parent.parent)}
+        if unknown := self._models.keys() - known:
+            raise UsageError(
+                f"no model {', '.join(sorted(unknown))} is registered in this inbox, so nothing "
+                "can come of it: `letterlock model register --inbox` registers it first"
+            )
 
     def record(self) -> str:
         """Record the model that is in the folder now; returns its digest.
@@ -99,6 +115,12 @@ class Training:
             yield {"release": release, "version": version}
         for model, how in sorted(self._models.items()):
             yield {"model": model, "how": how}
+
+
+def _models(inbox: Path) -> Iterator[str]:
+    """Yield the digests of the models of an inbox, those of copies that are gone too."""
+    for path in (*inbox.glob(f"received/*/{reads.MODELS}"), *inbox.glob(f"past/*/{reads.MODELS}")):
+        yield from (line["model"] for line in reads.lines(path) if "model" in line)
 
 
 @contextmanager

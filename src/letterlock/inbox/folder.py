@@ -109,18 +109,29 @@ class Inbox:
             raise WorkspaceError(f"{folder} is an inbox already, or what is left of one")
         keys = _key_folder(folder, recipient, passphrase, simulated=simulated)
         keys.unlock()  # nothing is made without a passphrase
-        made = {kind: new(kind, recipient) for kind in (AGE, ED25519)}
         try:
             (folder / RECEIVED).mkdir(parents=True, mode=0o700)
-            (folder / "keys").mkdir(mode=0o700)
-            for key in made.values():
-                keys.write(key)
-            said = Card(recipient, made[AGE].public, made[ED25519].public)
-            files.write(folder / CARD, said.encode())
+            _make_keys(folder, recipient, keys)
             files.write(folder / CONFIG, _config_text(recipient, simulated=simulated))
         except OSError as error:
             raise WorkspaceError(f"no inbox could be made in {folder}: {error}") from error
         return cls(folder, passphrase=passphrase)
+
+    def rotate(self) -> Card:
+        """Replace both keys by new ones; the platform has to register the card that is returned.
+
+        The keys before them are not asked for, they may be lost; what there is of them is
+        destroyed. Raises WorkspaceError; the card is then the one of before, or the new one.
+        """
+        self.keys.unlock()
+        with self.locked():
+            try:
+                said = _make_keys(self.folder, self.recipient, self.keys)
+            except OSError as error:
+                raise WorkspaceError(f"{self.folder}: no new keys were made: {error}") from error
+            kept = ((AGE, said.encryption), (ED25519, said.signing))
+            self.keys.clear(self.keys.path(kind, public) for kind, public in kept)
+        return said
 
     # ── looking ─────────────────────────────────────────────────────────────────────────────
 
@@ -278,6 +289,7 @@ class Inbox:
             granted.grant, granted.release, granted.recipient, granted.version,
             manifest="", members=0, depth=0, root="", rows=0, files=(), destroyed=True,
             at=self.now(granted.time), models=made, destroyed_models=gone,
+            unaccounted=models.unaccounted_in(folder),
         )  # fmt: skip
         if not (folder / DESTROYED).exists():
             found = _left(found, folder)
@@ -346,6 +358,17 @@ def read(path: Path) -> bytes:
     if len(data) > MAX_SIZE:
         raise InputError(f"{path}: more than {MAX_SIZE} bytes")
     return data
+
+
+def _make_keys(folder: Path, recipient: str, keys: KeyFolder) -> Card:
+    """Make both keys, and last the card, which says that they are in use. Raises OSError."""
+    made = {kind: new(kind, recipient) for kind in (AGE, ED25519)}
+    (folder / "keys").mkdir(mode=0o700, exist_ok=True)
+    for key in made.values():
+        keys.write(key)
+    said = Card(recipient, made[AGE].public, made[ED25519].public)
+    files.write(folder / CARD, said.encode())
+    return said
 
 
 def _left(found: Inventory, folder: Path) -> Inventory:

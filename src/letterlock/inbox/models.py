@@ -13,14 +13,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from letterlock.domain import Time
+from letterlock.domain import Time, text_of
 from letterlock.errors import InputError, UsageError, WorkspaceError
 from letterlock.evidence import strict
 from letterlock.handover import reads
+from letterlock.handover.reads import Read
 from letterlock.lineage import certificate
 from letterlock.lineage.certificate import Certificate
 from letterlock.lineage.digest import digest_of
 from letterlock.lineage.events import HOWS, read
+from letterlock.lineage.inventory import Unaccounted
 from letterlock.release import manifest
 
 RECEIVED: Final = "received"
@@ -83,10 +85,17 @@ def destroy(inbox: Path, digest: str, written: bytes, what: str, *, now: Time) -
     Raises UsageError for no such model, InputError for no certificate of it, WorkspaceError.
     """
     model, said = find(inbox, digest), certificate.parse(written, what)
+    places = _where(inbox, model["model"])
+    for gone in (each for place in places for each in _gone(place)):
+        if gone.model == model["model"] and gone.complete and not said.complete:
+            raise UsageError(
+                f"model {gone.model:.12} was destroyed on {text_of(gone.time)}, by a certificate "
+                "that says nothing is left"
+            )
     if (said.model, said.owner) != (model["model"], model["owner"]):
         raise InputError(f"{what}: it is about model {said.model:.12} of {said.owner}")
     line = {"at": now, "model": said.model, "certificate": said.encode().decode()}
-    for place in _where(inbox, said.model):
+    for place in places:
         reads.append(place / DESTROYED, line)
     return said
 
@@ -138,19 +147,43 @@ def _joined(sources: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def destroyed_in(place: Path) -> list[dict[str, Any]]:
-    """Return what was destroyed of these, as an inventory says it: the newest certificate each."""
-    found = {}
+    """Return what was destroyed of these, as an inventory says it: one certificate each.
+
+    The newest that is complete if there is any, else the newest.
+    """
+    found: dict[str, Certificate] = {}
+    for said in _gone(place):
+        if said.complete or said.model not in found or not found[said.model].complete:
+            found[said.model] = said
+    return [{"model": m, "certificate": c.encode().decode()} for m, c in found.items()]
+
+
+def _gone(place: Path) -> Iterator[Certificate]:
+    """Yield the certificates beside a release, in the order of their lines. Raises InputError."""
     for value in reads.lines(place / DESTROYED):
         line = strict.shaped(value, _GONE, DESTROYED)
-        found[line["model"]] = {"model": line["model"], "certificate": line["certificate"]}
-    return list(found.values())
+        yield certificate.parse(line["certificate"].encode(), DESTROYED)
 
 
 def unaccounted(place: Path) -> list[str]:
     """Return the runs that read a release and that no model accounts for, in their order."""
+    return list(dict.fromkeys(each.run for each in _unaccounted(place)))
+
+
+def unaccounted_in(place: Path) -> tuple[Unaccounted, ...]:
+    """Return these reads by purpose, as an inventory says them: each run of a purpose is one."""
+    found: dict[str, list[Read]] = {}
+    for each in _unaccounted(place):
+        found.setdefault(each.purpose, []).append(each)
+    return tuple(
+        Unaccounted(purpose, min(r.at for r in of), max(r.at for r in of), len({r.run for r in of}))
+        for purpose, of in sorted(found.items())
+    )
+
+
+def _unaccounted(place: Path) -> list[Read]:
     accounted = {line["run"] for line in models_in(place)}
-    runs = dict.fromkeys(each.run for each in reads.reads(place))
-    return [run for run in runs if run not in accounted]
+    return [each for each in reads.reads(place) if each.run not in accounted]
 
 
 def find(inbox: Path, digest: str) -> dict[str, Any]:
@@ -158,7 +191,9 @@ def find(inbox: Path, digest: str) -> dict[str, Any]:
     found = [each for each in told(inbox) if digest and each["model"].startswith(digest)]
     if len(found) != 1:
         what = "no model" if not found else f"{len(found)} models"
-        raise UsageError(f"{what} of digest {digest!r} in {inbox}")
+        raise UsageError(
+            f"{what} of digest {digest!r} in {inbox}: see `letterlock model list --inbox`"
+        )
     return found[0]
 
 

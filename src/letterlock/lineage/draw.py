@@ -131,6 +131,7 @@ def _of_copy(copy: Delivery) -> Node:
     else:
         state = "not countersigned" if copy.at is None else f"version {copy.at}, countersigned"
     says = [f"under grant {copy.grant:.8}", f"delivered {_day(copy.time)}"]
+    says += [f"read for {each.purpose}, no model accounts for it" for each in copy.unaccounted]
     return Node(copy.grant, "copy", f"at {copy.recipient}", state, says)
 
 

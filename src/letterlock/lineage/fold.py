@@ -32,7 +32,6 @@ from letterlock.lineage.graph import (
     Version,
 )
 from letterlock.lineage.inventory import Inventory
-from letterlock.record import note
 
 
 def fold(recorded: Iterable[Event], onto: Lineage | None = None) -> Lineage:
@@ -121,7 +120,7 @@ def _keyed(lineage: Lineage, body: Body, event: Event) -> None:
     if not lineage.replaced.isdisjoint((body["encryption"], body["signing"])):
         raise InputError(
             f"the keys on this card of {body['recipient']} were replaced by later ones: "
-            "for new ones the recipient makes a new inbox"
+            "for new ones the recipient runs `letterlock recipient rotate`"
         )
     lineage.keys[body["recipient"]] = RecipientKey(
         body["encryption"], body["signing"], event.index, event.time
@@ -172,28 +171,30 @@ def _acknowledged(lineage: Lineage, body: Body, event: Event) -> None:
         raise InputError(f"no delivery has grant {body['grant']}")
     if (delivery.release, delivery.recipient) != (body["release"], body["recipient"]):
         raise InputError(f"grant {body['grant']} was for another release or recipient")
-    version, destroyed = _inventory(lineage, delivery, body["note"])
-    if delivery.destroyed and not destroyed:  # what is said later of its models is still heard
+    said = _inventory(lineage, delivery, body["note"])
+    if delivery.destroyed and not said.destroyed:  # what is said later of its models is still heard
         raise InputError(f"nothing is left of the copy under grant {body['grant']}: that is final")
-    if not destroyed and version < max(delivery.version, delivery.at or 0):
+    if not said.destroyed and said.version < max(delivery.version, delivery.at or 0):
         raise InputError(f"the copy under grant {body['grant']} was at a later version already")
     delivery.acknowledged.append(
-        Acknowledged(body["note"], version, destroyed, event.index, event.time)
+        Acknowledged(
+            body["note"], said.version, said.destroyed, event.index, event.time, said.unaccounted
+        )
     )
 
 
-def _inventory(lineage: Lineage, delivery: Delivery, text: str) -> tuple[int, bool]:
-    """Return what a countersigned inventory says: at which version the copy is, or that it is gone.
+def _inventory(lineage: Lineage, delivery: Delivery, text: str) -> Inventory:
+    """Return a countersigned inventory: at which version the copy is, or that it is gone.
 
     Raises InputError for one that its recipient did not sign, or that is not what must be left.
     """
-    said = inventory.read(_signed(lineage, delivery.recipient, text))
+    said = _countersigned(lineage, delivery.recipient, text)
     release = lineage.releases[delivery.release]
     said_of = (said.grant, said.release, said.recipient)
     if said_of != (delivery.grant, delivery.release, delivery.recipient):
         raise InputError("an inventory of something else")
     if said.destroyed:
-        return said.version, True
+        return said
     found = {"members": said.members, "depth": said.depth, "root": said.root, "rows": said.rows}
     expected = next((each for each in release.lists if each.number == said.version), None)
     if said.version == 0:
@@ -204,19 +205,18 @@ def _inventory(lineage: Lineage, delivery: Delivery, text: str) -> tuple[int, bo
         raise InputError(f"release {release.id} has no drop list {said.version}")
     else:
         _check_left(expected, found, "inventory")
-    return said.version, False
+    return said
 
 
-def _signed(lineage: Lineage, recipient: str, text: str) -> str:
-    """Return the text of a note, which its recipient's key has signed. Raises InputError."""
-    found, key = note.parse(text.encode()), lineage.keys.get(recipient)
+def _countersigned(lineage: Lineage, recipient: str, text: str) -> Inventory:
+    """Return an inventory that its recipient's key of then has signed. Raises InputError."""
+    key = lineage.keys.get(recipient)
     if key is None:
         raise InputError(f"recipient {recipient} has no key to countersign with")
     try:
-        note.signers_of(found, [note.parse_vkey(key.signing)])
+        return inventory.countersigned(text.encode(), key.signing)
     except SignatureError as error:
         raise InputError(f"that is a note that {recipient} did not sign") from error
-    return found.text
 
 
 def _recalled(lineage: Lineage, body: Body, event: Event) -> None:
@@ -270,7 +270,7 @@ def _destroyed(lineage: Lineage, body: Body, event: Event) -> None:
     if model.gone:
         raise InputError(f"model {body['model']} is destroyed already")
     if model.owner in lineage.keys:  # who has a key to sign with answers with it
-        _check_told(inventory.read(_signed(lineage, model.owner, body["note"])), body)
+        _check_told(_countersigned(lineage, model.owner, body["note"]), body)
     said = (body["certificate"], body["complete"])
     model.destroyed = Destroyed(*said, event.index, event.time)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from letterlock.domain import Time
 from letterlock.lineage.events import Body
+from letterlock.lineage.inventory import Unaccounted
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Acknowledged:
     destroyed: bool
     index: int
     time: Time
+    unaccounted: tuple[Unaccounted, ...] = ()
 
 
 @dataclass(slots=True)
@@ -91,6 +93,11 @@ class Delivery:
     def at(self) -> int | None:
         """Return the version that the newest inventory shows; None before the first."""
         return self.acknowledged[-1].version if self.acknowledged else None
+
+    @property
+    def unaccounted(self) -> tuple[Unaccounted, ...]:
+        """Return the reads that no model accounts for, as the newest inventory says."""
+        return self.acknowledged[-1].unaccounted if self.acknowledged else ()
 
 
 @dataclass(slots=True)

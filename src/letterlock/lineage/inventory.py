@@ -1,14 +1,14 @@
 """What a recipient holds, recomputed from its copy and countersigned with its key.
 
 A signed note (C2SP signed-note) by the recipient's Ed25519 key. Its text: the line
-`letterlock/inventory/v1`, canonical JSON, a newline. Spec: docs/spec/handover.md §4.
+`letterlock/inventory/v1`, canonical JSON, a newline. Spec: docs/spec/handover.md §5.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from letterlock.domain import Time, canonical
@@ -19,6 +19,8 @@ from letterlock.record import note as notes
 from letterlock.record.note import Signer
 
 FIRST: Final = "letterlock/inventory/v1\n"
+LIMIT: Final = notes.MAX_SIZE - 1000
+"""Bytes of the text: the rest of a note is for its signature."""
 
 _SHAPE: Final[strict.Shape] = {
     "grant": str, "release": str, "recipient": str, "version": int, "manifest": str,
@@ -30,7 +32,15 @@ _MODEL: Final[strict.Shape] = {
     "model": str, "name": str, "sources": list, "files": int, "bytes": int,
 }  # fmt: skip
 _GONE: Final[strict.Shape] = {"model": str, "certificate": str}
+_MAY: Final[strict.Shape] = {"unaccounted": list}
+"""What an inventory has only if there is something to say."""
+_READ: Final[strict.Shape] = {"purpose": str, "first": int, "last": int, "reads": int}
 _HASH: Final = re.compile("[0-9a-f]{64}")
+
+PURPOSES: Final = 16
+"""Purposes for which a release may be said to have been read: it is handed over for one."""
+_LONGEST: Final = 200
+"""Characters of a purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,16 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
+class Unaccounted:
+    """Reads of the copy that no model accounts for, by purpose: how many, from when to when."""
+
+    purpose: str
+    first: Time
+    last: Time
+    reads: int
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """What is left of a copy under a grant: everything is recomputed from its files.
 
@@ -86,10 +106,11 @@ class Inventory:
     destroyed: bool = False
     models: tuple[Trained, ...] = ()
     destroyed_models: tuple[Gone, ...] = ()
+    unaccounted: tuple[Unaccounted, ...] = ()
 
     def text(self) -> str:
         """Write the text that is signed."""
-        said = {
+        said: dict[str, Any] = {
             "grant": self.grant, "release": self.release, "recipient": self.recipient,
             "version": self.version, "manifest": self.manifest,
             "members": self.members, "depth": self.depth, "root": self.root, "rows": self.rows,
@@ -98,10 +119,18 @@ class Inventory:
             "models": [each.record() for each in self.models],
             "destroyed_models": [each.record() for each in self.destroyed_models],
         }  # fmt: skip
+        if self.unaccounted:
+            said["unaccounted"] = [asdict(each) for each in self.unaccounted]
         return f"{FIRST}{canonical(said).decode()}\n"
 
     def sign(self, signer: Signer) -> bytes:
         """Return the countersigned inventory. Raises InputError if it would not read back."""
+        if (size := len(self.text().encode())) > LIMIT:
+            raise InputError(
+                f"the inventory of release {self.release} would have {size:,} bytes, with "
+                f"{len(self.files):,} files and {len(self.models):,} models: at most {LIMIT:,} "
+                "are read, so nothing was signed"
+            )
         signed = notes.sign(self.text(), [signer]).encode()
         if parse(signed) != self:
             raise InputError("this makes no inventory")
@@ -109,7 +138,7 @@ class Inventory:
 
 
 def parse(data: bytes) -> Inventory:
-    """Read an inventory. Raises InputError; who signed it is `check_signed`'s to say."""
+    """Read an inventory. Raises InputError; who signed it is `countersigned`'s to say."""
     try:
         note = notes.parse(data)
     except InputError as error:
@@ -123,7 +152,8 @@ def read(text: str) -> Inventory:
         raise InputError(f"inventory: its first line is not {FIRST.strip()!r}")
     line = text[len(FIRST) : -1].encode()
     value = strict.parse_canonical(line, "inventory", limit=notes.MAX_SIZE)
-    said = strict.shaped(value, _SHAPE, "inventory")
+    listed = isinstance(value, dict) and "unaccounted" in value
+    said = strict.shaped(value, {**_SHAPE, **_MAY} if listed else _SHAPE, "inventory")
     about = {"release": said["release"], "grant": said["grant"], "recipient": said["recipient"]}
     events.read("release.acknowledged", {**about, "note": ""})
     if not said["grant"] or not said["release"]:
@@ -132,6 +162,8 @@ def read(text: str) -> Inventory:
     said["files"] = tuple((each["path"], each["sha256"]) for each in files)
     said["models"] = tuple(_trained(each) for each in said["models"])
     said["destroyed_models"] = tuple(_gone(each) for each in said["destroyed_models"])
+    if listed:
+        said["unaccounted"] = _unaccounted(said["unaccounted"])
     found = Inventory(**said)
     _check(found)
     return found
@@ -151,6 +183,20 @@ def _check(found: Inventory) -> None:
     for listed in ([m.model for m in found.models], [m.model for m in found.destroyed_models]):
         if len(set(listed)) < len(listed):
             raise InputError("inventory: a model is listed twice")
+
+
+def _unaccounted(values: list[object]) -> tuple[Unaccounted, ...]:
+    what = "inventory: unaccounted"
+    found = tuple(Unaccounted(**strict.shaped(each, _READ, what)) for each in values)
+    purposes = [each.purpose for each in found]
+    if not 0 < len(found) <= PURPOSES or purposes != sorted(set(purposes)):
+        raise InputError(f"{what}: 1 to {PURPOSES} purposes, each once, in their order")
+    for each in found:
+        if not each.reads or each.last < each.first:
+            raise InputError(f"{what}: something was read, and last not before it was first")
+        if not 0 < len(each.purpose) <= _LONGEST or not each.purpose.isprintable():
+            raise InputError(f"{what}: a purpose has 1 to {_LONGEST} printable characters")
+    return found
 
 
 def _trained(value: object) -> Trained:
@@ -175,12 +221,14 @@ def _check_model(digest: str) -> None:
         raise InputError("inventory: a model is named by its digest")
 
 
-def check_signed(data: bytes, vkey: str) -> None:
-    """Check that the owner of a key countersigned an inventory, alone.
+def countersigned(data: bytes, vkey: str) -> Inventory:
+    """Read an inventory that the owner of a key countersigned.
 
     Raises InputError for what cannot be read, SignatureError.
     """
+    found = parse(data)
     notes.signers_of(notes.parse(data), [notes.parse_vkey(vkey)])
+    return found
 
 
 def trained(line: Mapping[str, Any]) -> Trained:
