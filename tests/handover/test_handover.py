@@ -716,3 +716,19 @@ def test_a_package_for_a_key_that_was_replaced_is_delivered_again(sent: Companie
     sent.register()
     deliver(sent)
     receive(sent)
+
+
+def test_new_keys_that_cannot_be_written_leave_those_of_before(signed: tuple[Companies, bytes]):
+    """The card is last: until it is there, the inbox signs as it did, and tries again later."""
+    both, first = signed
+    before = (both.inbox / "card.json").read_bytes()
+    in_the_way = both.inbox / ".card.json.part"
+    in_the_way.mkdir()
+    inbox = Inbox(both.inbox, now=w.NOW)
+    with pytest.raises(WorkspaceError, match="no new keys were made"):
+        inbox.rotate()
+    assert (both.inbox / "card.json").read_bytes() == before
+    assert Inbox(both.inbox, now=w.NOW).inventory(both.release) == first
+    in_the_way.rmdir()
+    inbox.rotate()
+    assert len(list((both.inbox / "keys").iterdir())) == 2
