@@ -116,11 +116,26 @@ def apply_drops(
     ] = None,
     out: Out = None,
     now: Now = None,
+    as_json: Json = False,
 ) -> None:
     """Drop from the copy here whom its newest drop list names, and countersign what is left."""
     opened = Inbox(inbox, now=moment(now), passphrase=passphrase)
     trusted = None if policy is None else content_of(policy)
     found = apply(opened, release, feed, policy=trusted)
+    if as_json:
+        if out is not None:
+            new_file(found.inventory, out, quiet=True)
+        show.as_json(
+            {
+                "release": release,
+                "applied": found.version > found.before,
+                "number": found.version,
+                "people": found.people,
+                "rows": found.rows,
+                "inventory": found.inventory.decode(),
+            }
+        )
+        return
     if out is not None:
         done = "applied" if found.version > found.before else "already at"
         show.OUT.print(f"{done} drop list {found.version} of release {release}", markup=False)

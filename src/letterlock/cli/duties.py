@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,6 +117,7 @@ def certify(
     signature: Signatures = None,
     workspace: Workspace = HERE,
     now: Now = None,
+    as_json: Json = False,
 ) -> None:
     """Certify an erasure, as two operators signed; exit 3 unless nothing is left anywhere."""
     gate = gate_of(workspace, now)
@@ -125,6 +127,9 @@ def certify(
     body = certificate_body(gate.obligation(obligation).duty.index, listed)
     with said_to_sign(CERTIFIED, body, signature):
         closed = gate.certify(obligation, listed, signatures_of(signature or ()))
+    if as_json:
+        show.as_json({"obligation": obligation, "met": closed, "places": listed})
+        raise typer.Exit(0 if closed else NO)
     if closed:
         show.OUT.print(f"{obligation} is met: nothing is left anywhere")
         return
@@ -201,13 +206,19 @@ def list_models(
 ) -> None:
     """List every model, what it came of, and whether it is destroyed."""
     if inbox is not None:
-        told = inbox_models.told(inbox)
+        ends = inbox_models.ends(inbox)
+        told = [
+            {**line, "state": _ended(ends.get(line["model"]))} for line in inbox_models.told(inbox)
+        ]
         if as_json:
             show.as_json({"models": told})
             return
         for line in told:
             sources = [Source(**source) for source in line["sources"]]
-            show.OUT.print(f"{line['model']}  {line['name']}: {_sources(sources)}", markup=False)
+            came = f"{line['name']}: {_sources(sources)}"
+            show.OUT.print(f"{line['model']}  {came}; {line['state']}", markup=False)
+        if not told:
+            show.OUT.print("no model is registered")
         return
     lineage = gate_of(workspace, now).lineage()
     models = lineage.models.values()
@@ -245,6 +256,7 @@ def destroy(
     inbox: Inbox = None,
     workspace: Workspace = HERE,
     now: Now = None,
+    as_json: Json = False,
 ) -> None:
     """Record that a model was destroyed; exit 3 if something of it is left."""
     written = content_of(certificate)
@@ -255,7 +267,13 @@ def destroy(
         closed: list[Duty] = []
     else:
         told, closed = gate_of(workspace, now).destroy_model(digest, written, str(certificate))
-    _destroyed(told, closed, at_recipient=inbox is not None)
+    if as_json:
+        record = {"model": told.model, "owner": told.owner, "destroyed": told.complete}
+        places = [asdict(each) for each in told.places]
+        met = [duty.id for duty in closed]
+        show.as_json({**record, "places": places, "backups": told.backups, "met": met})
+    else:
+        _destroyed(told, closed, at_recipient=inbox is not None)
     raise typer.Exit(0 if told.complete else NO)
 
 
@@ -298,6 +316,10 @@ def _sources(sources: Iterable[Source]) -> str:
 
 
 def _state(model: Model) -> str:
-    if model.destroyed is None:
+    return _ended(None if model.destroyed is None else model.gone)
+
+
+def _ended(gone: bool | None) -> str:
+    if gone is None:
         return "in use"
-    return "destroyed" if model.gone else "destroyed in part"
+    return "destroyed" if gone else "destroyed in part"

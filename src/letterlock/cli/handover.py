@@ -22,6 +22,7 @@ from letterlock.cli.options import (
     moment,
     new_file,
     new_passphrase,
+    new_path,
     passphrase,
     signatures_of,
 )
@@ -54,6 +55,7 @@ def approve_release(
     signature: Signatures = None,
     workspace: Workspace = HERE,
     now: Now = None,
+    as_json: Json = False,
 ) -> None:
     """Let a release go to its recipient, as it is now; two operators sign that."""
     gate = gate_of(workspace, now)
@@ -64,6 +66,9 @@ def approve_release(
         if signature:
             raise
         raise _to_sign("release.approved", gate.approval_body(release, said), error) from error
+    if as_json:
+        show.as_json(gate.approval_body(release, said))
+        return
     show.OUT.print(f"approved release {release}", markup=False)
 
 
@@ -113,9 +118,13 @@ def recall(
     order: Annotated[str, typer.Option(help="Why, in a few words; it is public.")],
     workspace: Workspace = HERE,
     now: Now = None,
+    as_json: Json = False,
 ) -> None:
     """Recall a release: readers stop, and every copy is owed to be destroyed."""
     index = gate_of(workspace, now).recall(release, order)
+    if as_json:
+        show.as_json({"release": release, "order": order, "event": index})
+        return
     show.OUT.print(f"recalled release {release} (event {index})", markup=False)
     show.OUT.print("tell its readers: letterlock drops publish")
 
@@ -127,6 +136,7 @@ def recipient_key(
     signature: Signatures = None,
     workspace: Workspace = HERE,
     now: Now = None,
+    as_json: Json = False,
 ) -> None:
     """Register the keys on a recipient's card; two operators sign that they are its own."""
     found = read_card(content_of(card))
@@ -136,6 +146,9 @@ def recipient_key(
         if signature:
             raise
         raise _to_sign("recipient.keyed", key_body(found), error) from error
+    if as_json:
+        show.as_json(key_body(found))
+        return
     show.OUT.print(f"registered the keys of {found.recipient}", markup=False)
 
 
@@ -179,9 +192,23 @@ def acknowledge(
     *,
     workspace: Workspace = HERE,
     now: Now = None,
+    as_json: Json = False,
 ) -> None:
     """Record a recipient's inventory, if it is what must be there; exit 3 if it is not."""
     said = gate_of(workspace, now).acknowledge(content_of(file))
+    if as_json:
+        show.as_json(
+            {
+                "release": said.release,
+                "recipient": said.recipient,
+                "grant": said.grant,
+                "version": said.version,
+                "destroyed": said.destroyed,
+                "models": [each.record() for each in said.models],
+                "destroyed_models": [each.record() for each in said.destroyed_models],
+            }
+        )
+        return
     left = "destroyed its copy" if said.destroyed else f"has version {said.version}"
     show.OUT.print(f"{said.recipient} {left} of release {said.release}", markup=False)
     for model in said.models:
@@ -244,18 +271,27 @@ def inventory(
     release: Release,
     *,
     inbox: Inboxed,
-    out: Annotated[Path | None, typer.Option("--out", help="A new file (default: print).")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", callback=new_path, help="A new file (default: print).")
+    ] = None,
     destroyed: Annotated[
         bool, typer.Option("--destroyed", help="Destroy the copy here first, for good.")
     ] = False,
     now: Now = None,
+    as_json: Json = False,
 ) -> None:
     """Countersign what is here of a release, recomputed from its files."""
     found = _inbox(inbox, now)
     if destroyed:
         found.destroy(release)
-    new_file(found.inventory(release), out)
-    for run in unaccounted(found.path(release)):
+    signed, runs = found.inventory(release), unaccounted(found.path(release))
+    if out is not None or not as_json:
+        new_file(signed, out, quiet=as_json)
+    if as_json:
+        said = {"release": release, "inventory": signed.decode(), "unaccounted": runs}
+        show.as_json(said)
+        return
+    for run in runs:
         show.ERR.print(
             f"reads of run {run} are in no model that is registered: letterlock model register "
             f"--run {run}, if one came of them",

@@ -27,6 +27,7 @@ from letterlock.cli.options import (
     content_of,
     gate_of,
     new_file,
+    new_path,
     signatures_of,
 )
 from letterlock.domain import ANY, counted, text_of
@@ -44,9 +45,14 @@ def lineage(
         str, typer.Argument(help="A release, model or recipient; left out: everything.")
     ] = "",
     *,
-    svg: Annotated[Path | None, typer.Option(help="Draw it into this new file.")] = None,
+    svg: Annotated[
+        Path | None, typer.Option(callback=new_path, help="Draw it into this new file.")
+    ] = None,
     events: Annotated[
-        Path | None, typer.Option("--openlineage", help="Write run events into this new file.")
+        Path | None,
+        typer.Option(
+            "--openlineage", callback=new_path, help="Write run events into this new file."
+        ),
     ] = None,
     workspace: Workspace = HERE,
     now: Now = None,
@@ -58,11 +64,13 @@ def lineage(
     shown = draw.drawing(graph, gate.now(), about)
     if svg is not None:
         title = f"Lineage of {about}" if about else "Lineage"
-        new_file(draw.svg(shown, f"{title}, as of {text_of(gate.now())}").encode(), svg)
+        new_file(
+            draw.svg(shown, f"{title}, as of {text_of(gate.now())}").encode(), svg, quiet=as_json
+        )
     if events is not None:
         only = {node.id for node in shown.nodes.values() if node.kind == "release"}
         told = openlineage.run_events(graph, gate.origin, only=only)
-        new_file(openlineage.lines(told), events)
+        new_file(openlineage.lines(told), events, quiet=as_json)
     if as_json:
         show.as_json(shown.record())
     elif svg is None and events is None:

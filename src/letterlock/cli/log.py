@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from letterlock.cli import show
-from letterlock.cli.options import HERE, Json, Now, Workspace, gate_of, new_file
+from letterlock.cli.options import HERE, Json, Now, Workspace, gate_of, new_file, new_path
 from letterlock.record.quorum import Trusted
 
 app = typer.Typer(no_args_is_help=True, help="The public log of what was recorded.")
 
-Out = Annotated[Path | None, typer.Option("--out", help="A new file to write it to.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", callback=new_path, help="A new file to write it to.")
+]
 
 
 @app.command()

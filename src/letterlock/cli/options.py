@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import json
 import os
@@ -177,8 +178,27 @@ def content_of(path: Path) -> bytes:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def new_file(data: bytes, path: Path | None) -> None:
-    """Write a new file, all of it or nothing; print it, if no path is given. Raises InputError."""
+def new_path(path: Path | None) -> Path | None:
+    """Return where a new file is to be, if one can be made there, before anything is done for it.
+
+    Raises InputError.
+    """
+    if path is None:
+        return None
+    if os.path.lexists(path):
+        raise InputError(f"{path}: cannot be written: {os.strerror(errno.EEXIST)}")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: cannot be written: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: cannot be written: {os.strerror(errno.EACCES)}")
+    return path
+
+
+def new_file(data: bytes, path: Path | None, *, quiet: bool = False) -> None:
+    """Write a new file, all of it or nothing; print it, if no path is given. Raises InputError.
+
+    `quiet`: do not say that it was written, for what is printed is for programs.
+    """
     if path is None:
         show.OUT.print(data.decode(), end="", markup=False, soft_wrap=True)
         return
@@ -192,7 +212,8 @@ def new_file(data: bytes, path: Path | None) -> None:
             raise
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
-    show.OUT.print(f"wrote {path}", markup=False)
+    if not quiet:
+        show.OUT.print(f"wrote {path}", markup=False)
 
 
 def finish(found: Loaded, what: str, *, as_json: bool) -> None:

@@ -21,6 +21,7 @@ from letterlock.cli.options import (
     gate_of,
     moment,
     new_file,
+    new_path,
     signatures_of,
 )
 from letterlock.domain import ANY, BEGINNING, END, Line, names, text_of
@@ -101,7 +102,8 @@ def choose(
     browser: Annotated[str, typer.Option(help="For gpc: which browser sends it.")] = "",
     off: Annotated[bool, typer.Option("--off", help="For gpc: it no longer does.")] = False,
     receipt: Annotated[
-        Path | None, typer.Option("--receipt", help="A new file for its receipt.")
+        Path | None,
+        typer.Option("--receipt", callback=new_path, help="A new file for its receipt."),
     ] = None,
     workspace: Workspace = HERE,
     now: Now = None,
@@ -224,7 +226,9 @@ def _gpc(
 def export(
     subject: Annotated[str, typer.Argument(help="Whose history.")],
     *,
-    out: Annotated[Path | None, typer.Option("--out", help="A new file to write it to.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", callback=new_path, help="A new file to write it to.")
+    ] = None,
     workspace: Workspace = HERE,
     now: Now = None,
 ) -> None:
@@ -236,4 +240,4 @@ def export(
     if out is None:
         show.as_json(found)
         return
-    new_file(json.dumps(found, ensure_ascii=False, indent=2).encode() + b"\n", out)
+    new_file(show.json_of(found).encode(), out)

@@ -8,15 +8,18 @@ from typing import Annotated
 import typer
 
 from letterlock.cli import show
-from letterlock.cli.options import HERE, Json, Now, Workspace, gate_of, new_file
-from letterlock.domain import canonical, time_of
+from letterlock.cli.options import HERE, Json, Now, Workspace, gate_of, new_file, new_path
+from letterlock.domain import time_of
 from letterlock.reports import regulator as regulators
 from letterlock.reports.form import Form
 
 app = typer.Typer(no_args_is_help=True, help="Reports, made from what is recorded and no more.")
 
 Model = Annotated[str, typer.Argument(help="Its digest, the beginning of it, or its name.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Write to this new file (default: print).")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", callback=new_path, help="Write to this new file (default: print)."),
+]
 
 
 @app.command()
@@ -86,10 +89,9 @@ def regulator(
 ) -> None:
     """Make the export for a regulator: a region, a period, and the log's proofs (--json)."""
     record = gate_of(workspace, now).regulator_export(region, time_of(start), time_of(end))
-    page = canonical(record) + b"\n" if as_json else regulators.page(record).encode()
-    new_file(page, out)
+    new_file((show.json_of(record) if as_json else regulators.page(record)).encode(), out)
 
 
 def _give(form: Form, out: Path | None, *, as_json: bool) -> None:
     """Give a form: Markdown for people, JSON for programs, both from one record."""
-    new_file(canonical(form.record()) + b"\n" if as_json else form.page().encode(), out)
+    new_file((show.json_of(form.record()) if as_json else form.page()).encode(), out)

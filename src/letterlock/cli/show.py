@@ -25,9 +25,14 @@ ERR = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 _SHOWN = 10
 
 
+def json_of(value: Mapping[str, Any]) -> str:
+    """Write one JSON object, in lines that people can read too."""
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+
+
 def as_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(json_of(value))
 
 
 @contextmanager

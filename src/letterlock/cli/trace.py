@@ -25,6 +25,7 @@ from letterlock.cli.options import (
     content_of,
     gate_of,
     new_file,
+    new_path,
 )
 from letterlock.domain import ANY, counted, text_of
 from letterlock.errors import UsageError
@@ -39,7 +40,9 @@ def trace(
     *,
     bundle: Annotated[
         Path | None,
-        typer.Option(help="A new file for the answer with its proofs, signed (a ZIP)."),
+        typer.Option(
+            callback=new_path, help="A new file for the answer with its proofs, signed (a ZIP)."
+        ),
     ] = None,
     workspace: Workspace = HERE,
     now: Now = None,
@@ -53,7 +56,7 @@ def trace(
     else:
         show.OUT.print("\n".join(lines(found.record())), markup=False, soft_wrap=True)
     if bundle is not None:
-        new_file(gate.trace_bundle(found), bundle)
+        new_file(gate.trace_bundle(found), bundle, quiet=as_json)
 
 
 def exposure(

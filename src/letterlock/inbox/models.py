@@ -165,6 +165,16 @@ def _gone(place: Path) -> Iterator[Certificate]:
         yield certificate.parse(line["certificate"].encode(), DESTROYED)
 
 
+def ends(inbox: Path) -> dict[str, bool]:
+    """Return of each model whose end was noted whether nothing is left, by its newest certificate.
+
+    As `models_in`.
+    """
+    gone = (each for place in (*_past(inbox), *_places(inbox)) for each in destroyed_in(place))
+    said = (certificate.parse(each["certificate"].encode(), each["model"]) for each in gone)
+    return {each.model: each.complete for each in said}
+
+
 def unaccounted(place: Path) -> list[str]:
     """Return the runs that read a release and that no model accounts for, in their order."""
     return list(dict.fromkeys(each.run for each in _unaccounted(place)))
