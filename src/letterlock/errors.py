@@ -94,3 +94,8 @@ class VerificationError(ReleaseError):
 
 class StaleDrops(ReleaseError):
     """The drop list is missing, too old or not the newest: nothing of the release was read."""
+
+
+def reason(error: Exception) -> str:
+    """Say why something failed, without the path that a failure of the system names once more."""
+    return getattr(error, "strerror", None) or str(error)

@@ -206,6 +206,15 @@ def acknowledge(
                 "destroyed": said.destroyed,
                 "models": [each.record() for each in said.models],
                 "destroyed_models": [each.record() for each in said.destroyed_models],
+                "unaccounted": [
+                    {
+                        "purpose": each.purpose,
+                        "reads": each.reads,
+                        "first": text_of(each.first),
+                        "last": text_of(each.last),
+                    }
+                    for each in said.unaccounted
+                ],
             }
         )
         return
@@ -288,7 +297,7 @@ def inventory(
     if out is not None or not as_json:
         new_file(signed, out, quiet=as_json)
     if as_json:
-        said = {"release": release, "inventory": signed.decode(), "unaccounted": runs}
+        said = {"release": release, "inventory": signed.decode(), "unaccounted_runs": runs}
         show.as_json(said)
         return
     for run in runs:

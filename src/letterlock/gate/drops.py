@@ -27,6 +27,7 @@ from letterlock.errors import (
     UsageError,
     VerificationError,
     WorkspaceError,
+    reason,
 )
 from letterlock.evidence.entries import entries_of
 from letterlock.gate.items import Items
@@ -363,7 +364,7 @@ class Drops(Items, Obligations, PublicLog):
             folder.mkdir(parents=True, exist_ok=True)
             files.write(folder / name, data)
         except OSError as error:
-            raise WorkspaceError(f"{folder / name}: cannot be written: {error}") from error
+            raise WorkspaceError(f"{folder / name}: cannot be written: {reason(error)}") from error
 
     def _dropped(self, release: Release, number: int) -> frozenset[bytes]:
         """Return whom a list that was published names; nobody for 0. Raises LogError."""
@@ -374,7 +375,9 @@ class Drops(Items, Obligations, PublicLog):
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise LogError(f"{path}: a published list is lost, restore it ({error})") from error
+            raise LogError(
+                f"{path}: a published list is lost, restore it ({reason(error)})"
+            ) from error
         if sha256(data) != published.digest:
             raise LogError(f"{path}: not the list that was published, restore it")
         names = feed.parse_list(data).pseudonyms

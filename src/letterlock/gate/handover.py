@@ -19,6 +19,7 @@ from letterlock.errors import (
     SignatureError,
     UsageError,
     VerificationError,
+    reason,
 )
 from letterlock.evidence import bundle
 from letterlock.evidence.bundle import Logged
@@ -197,7 +198,7 @@ class Handovers(Releases, Proofs, Models):
                 # Last: without it, the package is of no use to anybody.
                 files.write(made.letter, Letter(identity, logged).seal(encryption))
             except OSError as error:
-                raise ReleaseError(f"{made.letter}: cannot be written: {error}") from error
+                raise ReleaseError(f"{made.letter}: cannot be written: {reason(error)}") from error
         return made
 
     def _granted(self, release: str, grant: str, feed: str, days: int) -> tuple[int, bytes, str]:
@@ -282,7 +283,7 @@ class Handovers(Releases, Proofs, Models):
             part.rename(path)
             files.sync(path.parent)
         except OSError as error:
-            raise ReleaseError(f"{path}: cannot be written: {error}") from error
+            raise ReleaseError(f"{path}: cannot be written: {reason(error)}") from error
         finally:
             part.unlink(missing_ok=True)
 

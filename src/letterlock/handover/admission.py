@@ -26,6 +26,7 @@ from letterlock.errors import (
     StaleDrops,
     UsageError,
     VerificationError,
+    reason,
 )
 from letterlock.evidence.bundle import MAX_SIZE
 from letterlock.handover import feed as feeds
@@ -220,6 +221,6 @@ def _dropped(copy: Copy, drops: DropList) -> Mask | None:
         column = pq.ParquetFile(copy.members.file).read().column("pseudonym")
         found = pc.is_in(column, value_set=names, skip_nulls=True)
     except (OSError, LookupError, ValueError, pa.ArrowException) as error:
-        raise VerificationError(f"{copy.members.path}: cannot be read: {error}") from error
+        raise VerificationError(f"{copy.members.path}: cannot be read: {reason(error)}") from error
     mask: Mask = found.to_numpy().astype(np.bool_)
     return mask if mask.any() else None

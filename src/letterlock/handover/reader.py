@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from letterlock.domain import Time, counted
-from letterlock.errors import GateClosed, LetterlockError, UsageError, VerificationError
+from letterlock.errors import GateClosed, LetterlockError, UsageError, VerificationError, reason
 from letterlock.handover import reads
 from letterlock.handover.admission import Admission, Clock, Mask
 from letterlock.handover.reads import Read, State
@@ -288,7 +288,7 @@ class _Pass:
                         yield batch if keep is None else batch.filter(pa.array(keep))
                     first += rows.num_rows
         except (OSError, ValueError, LookupError, pa.ArrowException) as error:
-            raise VerificationError(f"{held.path}: cannot be read: {error}") from error
+            raise VerificationError(f"{held.path}: cannot be read: {reason(error)}") from error
 
     def _due(self) -> bool:
         passed = self._admission.now() - self._checked
@@ -363,7 +363,7 @@ def _fields(copy: Copy) -> _Fields:
             try:
                 found[held.source] = pq.ParquetFile(held.file).schema_arrow
             except (OSError, ValueError, pa.ArrowException) as error:
-                raise VerificationError(f"{held.path}: cannot be read: {error}") from error
+                raise VerificationError(f"{held.path}: cannot be read: {reason(error)}") from error
     return found
 
 

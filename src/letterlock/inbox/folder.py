@@ -32,6 +32,7 @@ from letterlock.errors import (
     UsageError,
     VerificationError,
     WorkspaceError,
+    reason,
 )
 from letterlock.evidence import bundle
 from letterlock.evidence import verify as evidences
@@ -114,7 +115,7 @@ class Inbox:
             _make_keys(folder, recipient, keys)
             files.write(folder / CONFIG, _config_text(recipient, simulated=simulated))
         except OSError as error:
-            raise WorkspaceError(f"no inbox could be made in {folder}: {error}") from error
+            raise WorkspaceError(f"no inbox could be made in {folder}: {reason(error)}") from error
         return cls(folder, passphrase=passphrase)
 
     def rotate(self) -> Card:
@@ -140,7 +141,7 @@ class Inbox:
         try:
             found = card.parse((self.folder / CARD).read_bytes())
         except (OSError, InputError) as error:
-            raise WorkspaceError(f"{self.folder / CARD} cannot be read: {error}") from error
+            raise WorkspaceError(f"{self.folder / CARD} cannot be read: {reason(error)}") from error
         if found.recipient != self.recipient:
             raise WorkspaceError(f"{self.folder / CARD} is another recipient's card")
         return found
@@ -454,7 +455,7 @@ def _config(folder: Path) -> dict[str, Any]:
             f"{folder} is no inbox: run `letterlock recipient init {folder} --id …`"
         ) from error
     except (OSError, ValueError, RecursionError) as error:
-        raise WorkspaceError(f"{path} cannot be read: {error}") from error
+        raise WorkspaceError(f"{path} cannot be read: {reason(error)}") from error
     well = (
         found.keys() == _NAMES
         and found["format"] == _FORMAT
