@@ -571,6 +571,16 @@ def test_an_inventory_that_a_newer_one_came_after_is_no_news(signed: tuple[Compa
     assert sizes(both) == (1, 2)
 
 
+def test_an_inventory_of_a_day_to_come_is_refused(signed: tuple[Companies, bytes]):
+    """It would be newer than all that its recipient could send once its clock is right."""
+    both, data = signed
+    ahead = replace(inventory.parse(data), at=w.NOW + 86_400_000_000).sign(signer(both))
+    with pytest.raises(VerificationError, match="yet to come"):
+        acknowledge(both, ahead)
+    acknowledge(both, data)
+    assert sizes(both) == (1, 1)
+
+
 def test_reads_that_no_model_accounts_for_are_countersigned(signed: tuple[Companies, bytes]):
     """By purpose: how many, from when to when; the platform shows them until a model does."""
     both, before = signed

@@ -38,6 +38,7 @@ from letterlock.ledger import Draft
 from letterlock.lineage import duties, inventory
 from letterlock.lineage.graph import Approval, Delivery, Lineage, Release
 from letterlock.lineage.inventory import Inventory
+from letterlock.record.quorum import AHEAD
 from letterlock.release import manifest
 from letterlock.release.build import Progress
 from letterlock.release.verify import verify as verify_release
@@ -52,6 +53,7 @@ LONGEST_FEED: Final = 2000
 PACKAGE: Final = ".letterlock"
 LETTER: Final = ".key"
 
+_SECOND: Final = 1_000_000
 _OUTSIDE: Final = frozenset({RecipientClass.AFFILIATE, RecipientClass.THIRD_PARTY})
 
 
@@ -320,6 +322,11 @@ class Handovers(Releases, Proofs, Models):
                 f"{delivery.recipient} did not sign that with the key that is registered; for new "
                 "keys: letterlock recipient key CARD"
             ) from error
+        if said.at > self._as_of(None) + AHEAD * _SECOND:  # none that comes would be newer
+            raise VerificationError(
+                f"the inventory of release {said.release} is dated {text_of(said.at)}, which is "
+                "yet to come: set the recipient's clock, and countersign again"
+            )
         if said.destroyed:
             return
         if delivery.destroyed:
