@@ -105,6 +105,7 @@ def disgorge(
     gate = gate_of(workspace, now)
     gate.check_places(region or ())
     gate.check_class(query)
+    gate.check_recipients(query)
     with said_to_sign(ORDERED, order_body(order, said, query), signature):
         found = gate.disgorge(order, said, query, signatures_of(signature or ()), dry_run=dry_run)
     if as_json:

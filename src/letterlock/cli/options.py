@@ -86,9 +86,9 @@ def class_of(  # noqa: PLR0917 - the options that two commands share
 ) -> ClassQuery:
     """Read the class that an exposure or an order is about; what is left out is any.
 
-    Raises InputError for what is no time.
+    Raises InputError for what is no time, UsageError for a period that ends before it begins.
     """
-    return ClassQuery(
+    query = ClassQuery(
         data_class,
         tuple(contracts or (ANY,)),
         tuple(expand(regions)) if regions else (ANY,),
@@ -98,6 +98,9 @@ def class_of(  # noqa: PLR0917 - the options that two commands share
         tuple(recipients or (ANY,)),
         END if disclosed_before is None else time_of(disclosed_before),
     )
+    if query.made_before <= query.made_from:
+        raise UsageError(f"from {made_from} to {made_before} is no period")
+    return query
 
 
 def gate_of(workspace: Path, now: str | None = None) -> Gate:

@@ -107,7 +107,8 @@ class Exposure(Releases):
                 as_of=self._as_of(None), per_head=per_head, untold={},
             )  # fmt: skip
 
-    def _find(self, query: ClassQuery, matching: Matching) -> Found:
+    def check_recipients(self, query: ClassQuery) -> None:
+        """Raise UsageError for a recipient of a query that nobody registered."""
         rules = self.rules()
         kinds = {kind.value for kind in RecipientClass}
         for name in query.recipients:
@@ -116,6 +117,9 @@ class Exposure(Releases):
                     f"nobody is registered as recipient {name!r}; "
                     f"there is: {names(rules.recipients) or 'none yet'}"
                 )
+
+    def _find(self, query: ClassQuery, matching: Matching) -> Found:
+        self.check_recipients(query)
         found = Found(query, matching)
         hits: dict[str, Hits] = {}
         sources: dict[str, Source | str] = {}

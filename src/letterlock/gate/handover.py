@@ -382,8 +382,11 @@ class Handovers(Releases, Proofs, Models):
     def recall(self, release: str, order: str) -> int:
         """Recall a release: no reader goes on with it, and each copy is to be destroyed.
 
-        Returns the event. Raises UsageError for a release that is none, or is recalled already.
+        Returns the event. Raises UsageError for a release that is none, or is recalled already,
+        and for no reason given: it is public, and nobody takes it back.
         """
+        if not order.strip():
+            raise UsageError("say why: what is recalled is recalled for good, and in public")
         if self._release(release).recalled is not None:
             raise UsageError(f"release {release} is recalled already")
         with self._writing():

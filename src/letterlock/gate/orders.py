@@ -84,11 +84,13 @@ class Orders(Exposure, Models):
     ) -> Ordered:
         """Say what an order reaches and, unless `dry_run`, record it with everything that is owed.
 
-        Each release that it reaches is recalled. Raises UsageError for an order that is recorded
-        already or too long, ApprovalError unless two operators signed (`order_body`).
+        Each release that it reaches is recalled. Raises UsageError for an order that is empty,
+        recorded already or too long, ApprovalError unless two operators signed (`order_body`).
         """
         lineage, body = self.lineage(), order_body(order, text, query)
-        if not order.strip() or order in lineage.orders:
+        if not order.strip() or not text.strip():
+            raise UsageError("an order has a name and a text: it is published with both")
+        if order in lineage.orders:
             raise UsageError(f"an order {order!r} is recorded already: name each one differently")
         if len(text) > LONGEST:
             raise UsageError(

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 from letterlock import approval
 from letterlock.domain import Rulebook, Signature, State, Time, sha256, text_of
-from letterlock.errors import InputError, LedgerError, UsageError, WorkspaceError
+from letterlock.errors import InputError, LedgerError, UsageError, WorkspaceError, reason
 from letterlock.evidence import entries
 from letterlock.ledger import Draft, Event, fold, fold_rules
 from letterlock.lineage.fold import fold as fold_lineage
@@ -498,7 +498,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise WorkspaceError(f"{folder} is no workspace: run `letterlock init` there") from error
     except (OSError, ValueError) as error:
-        raise WorkspaceError(f"{folder / _CONFIG} cannot be read: {error}") from error
+        raise WorkspaceError(f"{folder / _CONFIG} cannot be read: {reason(error)}") from error
     if config.get("format") == 1:
         raise WorkspaceError(
             f"{folder} is a workspace of format 1, from before there was a public log: make a new "
