@@ -331,6 +331,46 @@ def test_a_recalled_release_is_read_no_more(made, copy):
         opened(copy)
 
 
+def test_a_recall_that_was_seen_is_not_undone_by_an_older_head(made, copy, tmp_path):
+    """Of a feed elsewhere, in a new reader, and in one that was opened before it was seen."""
+    older, newer = (shutil.copytree(copy, tmp_path / name) for name in ("older", "newer"))
+    made.head(newer, recalled=True)
+    before = opened(copy, feed=older / "feed")
+    with pytest.raises(GateClosed, match="recalled"):
+        opened(copy, feed=newer / "feed")
+    for feed in (older / "feed", None):
+        with pytest.raises(GateClosed, match="recalled"):
+            opened(copy, feed=feed)
+    with pytest.raises(GateClosed, match="recalled"):
+        read(before)
+    with pytest.raises(GateClosed, match="recalled"):
+        apply_drops(Inbox(copy.parents[1], now=NOW), made.release, str(older / "feed"))
+
+
+def test_a_recall_that_applying_saw_is_known_to_who_reads(made, copy, tmp_path):
+    """Though the copy's own feed is put back to what it was."""
+    older, newer = (shutil.copytree(copy, tmp_path / name) for name in ("older", "newer"))
+    made.head(newer, recalled=True)
+    with pytest.raises(GateClosed, match="recalled"):
+        apply_drops(Inbox(copy.parents[1], now=NOW), made.release, str(newer / "feed"))
+    shutil.copytree(older / "feed", copy / "feed", dirs_exist_ok=True)
+    with pytest.raises(GateClosed, match="recalled"):
+        opened(copy)
+
+
+def test_a_real_inbox_is_read_by_no_other_clock(copy, tmp_path):
+    """By one that stands still, a head would be fresh for ever; a training's is no other case."""
+    config = copy.parents[1] / "inbox.toml"
+    config.write_text(config.read_text().replace("simulated = true", "simulated = false"))
+    with pytest.raises(UsageError, match="keeps real time"):
+        opened(copy)
+    training = letterlock.training(tmp_path, name="x", owner=RECIPIENT, now=Clock())
+    with pytest.raises(UsageError, match="keeps real time"), training as run:
+        run.open_release(copy, purpose=PURPOSE)
+    with pytest.raises(StaleDrops, match="last 24 hours"):
+        opened(copy, now=None)
+
+
 def test_a_feed_elsewhere_is_read_there(made, copy, tmp_path):
     """The copy's own may be gone or old then, but not ahead."""
     elsewhere = tmp_path / "elsewhere"
@@ -479,6 +519,23 @@ def test_a_head_that_grows_old_ends_the_reading(copy):
         next(batches)
     last = [*reads(copy)][-1]
     assert (last.state, last.batches, last.rows) == ("stopped", 1, count)
+
+
+def test_a_pass_ends_when_its_head_is_24_hours_old(made, copy):
+    """Not up to a quarter of an hour later; with a newer head there by then, it goes on."""
+    for renewed in (False, True):
+        made.head(copy)
+        clock = Clock(NOW + DAY - MINUTE)
+        batches = opened(copy, now=clock).batches(batch_size=1)
+        assert len(some(batches, 2)) == 2
+        if renewed:
+            made.head(copy, at=NOW + MINUTE)
+        clock.now += 2 * MINUTE
+        if renewed:
+            assert len(some(batches, 1)) == 1
+            continue
+        with pytest.raises(StaleDrops, match="last 24 hours"):
+            next(batches)
 
 
 def test_a_file_that_is_written_to_while_it_is_read_ends_the_reading(copy, monkeypatch):

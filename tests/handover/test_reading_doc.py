@@ -18,7 +18,8 @@ def test_the_example_trains_and_is_recorded(tmp_path, monkeypatch):
     learned, saved = [], []
     (tmp_path / "weights").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("letterlock.handover.training.clock", found.gate.now)
+    for module in ("admission", "training"):
+        monkeypatch.setattr(f"letterlock.handover.{module}.real_time", found.gate.now)
 
     def save(path):
         saved.append(path)

@@ -8,7 +8,9 @@ Rules and their reasons: docs/reading.md.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from letterlock.errors import (
     StaleDrops,
     UsageError,
     VerificationError,
+    WorkspaceError,
     reason,
 )
 from letterlock.evidence.bundle import MAX_SIZE
@@ -47,17 +50,19 @@ Mask = npt.NDArray[np.bool_]
 class Admission:
     """What is asked before a release is read, and again while it is. It can be pickled."""
 
-    def __init__(self, folder: Path, purpose: str, feed: str | None, clock: Clock) -> None:
+    def __init__(self, folder: Path, purpose: str, feed: str | None, clock: Clock | None) -> None:
         """Begin with nothing known; `feed` is an address, the copy's own folder by default.
 
-        Raises UsageError for a purpose or a folder that is none.
+        Raises UsageError for a purpose or a folder that is none, and for a `clock` (default: this
+        machine's) where the inbox keeps real time: a head would stay young by it for ever.
         """
         if purpose not in PURPOSES:
             raise UsageError(
                 f"{purpose!r} is no purpose; name the one that you read for: {', '.join(PURPOSES)}"
             )
-        received.recipient_of(folder)
-        self.folder, self.purpose, self.now = folder, purpose, clock
+        if clock is not None and not received.is_simulated(folder):
+            raise UsageError("this inbox keeps real time: now is for simulated ones")
+        self.folder, self.purpose, self.now = folder, purpose, clock or real_time
         self.hashes: Hashes = {}
         self._own = str(folder / received.FEED)
         self._feed = feed or self._own
@@ -85,6 +90,8 @@ class Admission:
             )
         if (self.folder / received.DESTROYED).exists():
             raise GateClosed(f"release {granted.release} was destroyed here")
+        if (self.folder / received.RECALLED).exists():
+            raise _recalled(granted.release)
         return found
 
     def hold(self, shards: Collection[str] | None = None) -> Copy:
@@ -177,10 +184,11 @@ class Admission:
             now=self.now(),
         )
         if found.head.recalled or (own and own.recalled):
-            raise GateClosed(
-                f"release {granted.release} was recalled: it is read no more; destroy it, and "
-                "countersign that"
-            )
+            if found.head.recalled:
+                # Where it cannot be kept, on a full disk, no read can be recorded either.
+                with suppress(WorkspaceError):
+                    received.remember_recall(self.folder, found.files[feeds.HEAD])
+            raise _recalled(granted.release)
         self._current, self._seen = found, found.head.number
         return found
 
@@ -212,6 +220,17 @@ class Admission:
         if self._dropped is None or self._dropped[0] != key:
             self._dropped = key, _dropped(copy, current.drops)
         return self._dropped[1]
+
+
+def real_time() -> Time:
+    """Return the time by this machine's clock."""
+    return time.time_ns() // 1000
+
+
+def _recalled(release: str) -> GateClosed:
+    return GateClosed(
+        f"release {release} was recalled: it is read no more; destroy it, and countersign that"
+    )
 
 
 def _dropped(copy: Copy, drops: DropList) -> Mask | None:

@@ -1,14 +1,14 @@
 """The reading gate: a received release, read only while that is allowed, without whom it drops.
 
 `open_release` checks the grant, the files and the drop list before anything is read, and the reader
-checks again at each pass and every CHECK_BATCHES batches or CHECK_EVERY. Rows that name somebody
-on the list are left out. Each pass is recorded first. What is checked: docs/reading.md.
+checks again at each pass, every CHECK_BATCHES batches or CHECK_EVERY, and once the head is too old.
+Rows that name somebody on the list are left out. Each pass is recorded first. What is checked:
+docs/reading.md.
 """
 
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,8 +24,9 @@ from letterlock.domain import Time, counted
 from letterlock.errors import GateClosed, LetterlockError, UsageError, VerificationError, reason
 from letterlock.handover import reads
 from letterlock.handover.admission import Admission, Clock, Mask
+from letterlock.handover.feed import Head
 from letterlock.handover.reads import Read, State
-from letterlock.handover.received import Copy, Held
+from letterlock.handover.received import SECOND, Copy, Held
 from letterlock.lineage.duties import MINUTE
 from letterlock.release.manifest import PARTY_COLUMNS
 
@@ -48,11 +49,6 @@ OnDrop = Literal["drop", "stop"]
 ON_DROP: Final = ("drop", "stop")
 
 
-def clock() -> Time:
-    """Return the time by this machine's clock."""
-    return time.time_ns() // 1000
-
-
 def open_release(
     path: str | Path,
     *,
@@ -67,7 +63,7 @@ def open_release(
         path: received/<release> in the recipient's inbox.
         purpose: the one it was handed over for, in full: a pattern is none.
         feed: where its newest drop list is: a folder, or a URL; the copy's own folder by default.
-        now: a clock, µs since 1970; this machine's by default.
+        now: a clock, µs since 1970, for a simulated inbox; this machine's by default.
         on_drop: leave rows out that name somebody on the list, or "stop" with GateClosed while the
             copy holds any: letterlock apply-drops takes them out.
 
@@ -97,7 +93,7 @@ class ReleaseReader:
         self.folder, self.run = Path(path).absolute(), run or secrets.token_hex(8)
         elsewhere = str(feed.absolute()) if isinstance(feed, Path) else feed
         self.on_drop = on_drop
-        self.admission = Admission(self.folder, purpose, elsewhere, now or clock)
+        self.admission = Admission(self.folder, purpose, elsewhere, now)
         self.release = self.admission.authority().grant.release
         self.passes = 0
         with _Pass(self, None) as opening:
@@ -213,7 +209,7 @@ class _Pass:
         if shards is not None:
             reader.passes += 1
             self._number = reader.passes
-        self._list = 0
+        self._head: Head | None = None
         self._dropped: Mask | None = None
         self._batches = self._rows = self._left = 0
         self._checked: Time = 0
@@ -235,23 +231,25 @@ class _Pass:
         """Check that reading is allowed now, and record that it goes on."""
         self.copy.check(self._admission.hashes)
         current = self._admission.drops(self.copy)
-        self._list = current.head.number
+        self._head = current.head
         self._dropped = self._admission.dropped(self.copy, current)
         if self._dropped is not None and self._reader.on_drop == "stop":
+            who = counted(int(self._dropped.sum()), "people")
             raise GateClosed(
-                f"drop list {self._list} names {counted(int(self._dropped.sum()), 'people')} "
-                f"in this copy of release {self._reader.release}: letterlock apply-drops"
+                f"drop list {current.head.number} names {who} in this copy of release "
+                f"{self._reader.release}: letterlock apply-drops"
             )
         self.record(state)
         self._left, self._checked = CHECK_BATCHES, self._admission.now()
 
     def record(self, state: State) -> None:
         """Record what was handed out so far. Raises WorkspaceError."""
+        number = self._head.number if self._head else 0
         reads.record(
             self._reader.folder,
             Read(
                 self._admission.now(), self._reader.run, self._part, self._number,
-                self._admission.purpose, self.copy.version, self._list, state,
+                self._admission.purpose, self.copy.version, number, state,
                 self._batches, self._rows,
             ),
         )  # fmt: skip
@@ -291,8 +289,10 @@ class _Pass:
             raise VerificationError(f"{held.path}: cannot be read: {reason(error)}") from error
 
     def _due(self) -> bool:
-        passed = self._admission.now() - self._checked
-        return not self._left or not 0 <= passed < CHECK_EVERY
+        """Say whether to check anew, as it is before a row goes out by a head that is too old."""
+        now = self._admission.now()
+        old = self._head is None or not self._head.fresh(now // SECOND)
+        return old or not self._left or not 0 <= now - self._checked < CHECK_EVERY
 
 
 class _People:

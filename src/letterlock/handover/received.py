@@ -5,6 +5,7 @@
                        log.policy      whose signatures are relied on
                        outgoing/       the release
                        feed/           the newest head and list that were seen
+                       recalled        there once a head that recalls it was seen: that head
                        destroyed       there once the release was destroyed
 
 `authority` reads the first three and checks that they hold together; `hold` opens one version of
@@ -34,7 +35,7 @@ from letterlock.evidence.bundle import Release
 from letterlock.evidence.checked import Checked
 from letterlock.evidence.members import sealed_release
 from letterlock.handover import grant as grants
-from letterlock.handover import logged
+from letterlock.handover import logged, reads
 from letterlock.handover.grant import Grant
 from letterlock.record import quorum
 from letterlock.record.quorum import Policy
@@ -45,6 +46,7 @@ GRANT: Final = "grant.json"
 EVIDENCE: Final = "evidence.json"
 POLICY: Final = "log.policy"
 FEED: Final = "feed"
+RECALLED: Final = "recalled"
 DESTROYED: Final = "destroyed"
 
 SECOND: Final = 1_000_000
@@ -137,6 +139,16 @@ def authority_state(folder: Path) -> tuple[Identity, ...]:
 
 def recipient_of(folder: Path) -> str:
     """Return whose inbox a received release lies in. Raises UsageError, InputError."""
+    recipient: str = _config(folder)["recipient"]
+    return recipient
+
+
+def is_simulated(folder: Path) -> bool:
+    """Say whether the inbox keeps another time than the real one. Raises as `recipient_of`."""
+    return _config(folder).get("simulated") is True
+
+
+def _config(folder: Path) -> dict[str, Any]:
     path = _inbox(folder)
     if not path.is_file() or not (folder / GRANT).exists():
         raise UsageError(
@@ -149,7 +161,16 @@ def recipient_of(folder: Path) -> str:
     recipient = said.get("recipient")
     if said.get("format") != 1 or not isinstance(recipient, str) or not recipient:
         raise InputError(f"{path}: not an inbox of format 1 with a recipient")
-    return recipient
+    return said
+
+
+def remember_recall(folder: Path, head: bytes) -> None:
+    """Keep, durably and for good, the head that recalls a release. Raises WorkspaceError.
+
+    That it is there is what counts: no older head, from wherever, opens the release again.
+    """
+    if not (folder / RECALLED).exists():
+        reads.append(folder / RECALLED, {"head": head.decode()})
 
 
 def _inbox(folder: Path) -> Path:

@@ -15,8 +15,8 @@ from typing import Any
 
 from letterlock.errors import UsageError, WorkspaceError
 from letterlock.handover import reads
-from letterlock.handover.admission import Clock
-from letterlock.handover.reader import OnDrop, ReleaseReader, clock
+from letterlock.handover.admission import Clock, real_time
+from letterlock.handover.reader import OnDrop, ReleaseReader
 from letterlock.handover.received import recipient_of
 from letterlock.lineage.digest import digest_of
 from letterlock.lineage.events import HOWS
@@ -25,7 +25,7 @@ from letterlock.lineage.events import HOWS
 class Training:
     """A training that runs: what it was opened for and what it comes of."""
 
-    def __init__(self, folder: Path, name: str, owner: str, now: Clock) -> None:
+    def __init__(self, folder: Path, name: str, owner: str, now: Clock | None) -> None:
         """Begin without sources; `id` is what the records of its reads say."""
         self.id = secrets.token_hex(8)
         self._folder, self._name, self._owner, self._now = folder, name, owner, now
@@ -88,9 +88,9 @@ class Training:
 
         Raises InputError if the folder holds none, WorkspaceError if it cannot be recorded.
         """
-        weights = digest_of(self._folder)
+        weights, now = digest_of(self._folder), (self._now or real_time)()
         model = {
-            "at": self._now(), "run": self.id, "model": weights.digest, "name": self._name,
+            "at": now, "run": self.id, "model": weights.digest, "name": self._name,
             "owner": self._owner, "sources": [*self._sources()],
             "files": weights.files, "bytes": weights.size,
         }  # fmt: skip
@@ -133,13 +133,13 @@ def training(
         folder: where all files of the model, and nothing else, are when the block ends.
         name: what its owner calls the model.
         owner: the recipient whose model it is, and in whose inbox the releases are.
-        now: a clock, µs since 1970; this machine's by default.
+        now: a clock, µs since 1970, for a simulated inbox; this machine's by default.
 
     Raises UsageError if no release was opened; what `Training.record` raises.
     """
     if not name or not owner:
         raise UsageError("a model has a name and an owner")
-    run = Training(Path(folder), name, owner, now or clock)
+    run = Training(Path(folder), name, owner, now)
     yield run
     if not run.opened:
         raise UsageError("nothing was opened by run.open_release: the model comes of no release")

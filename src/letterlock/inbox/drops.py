@@ -28,7 +28,7 @@ from letterlock.errors import VerificationError as Mismatch
 from letterlock.handover import feed, fetch
 from letterlock.handover.feed import Head
 from letterlock.handover.fetch import Current
-from letterlock.handover.received import DESTROYED, FEED, POLICY
+from letterlock.handover.received import DESTROYED, FEED, POLICY, RECALLED, remember_recall
 from letterlock.inbox.folder import Inbox, read
 from letterlock.inbox.swap import NEW, swap
 from letterlock.record import note as notes
@@ -78,9 +78,11 @@ def apply_drops(
                 now=inbox.now(granted.time),
             )  # fmt: skip
             _check_keeps(folder, own, found)
-            recalled = own is not None and own.recalled  # that is final: nobody takes it back
-            if not recalled:
+            recalled = (folder / RECALLED).exists() or (own is not None and own.recalled)
+            if not recalled:  # that is final: nobody takes it back
                 _keep(folder / FEED, found)
+            if found.head.recalled:
+                remember_recall(folder, found.files[feed.HEAD])
             if recalled or found.head.recalled:
                 raise GateClosed(
                     f"release {release} was recalled: destroy the copy and countersign that, "
