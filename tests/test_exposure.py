@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import shlex
 import shutil
 import sys
 from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from letterlock.cli import main
-from letterlock.domain import ANY, BEGINNING, END, text_of
+from letterlock.domain import ANY, BEGINNING, DAY, END, text_of
 from letterlock.errors import LetterlockError, UsageError, WorkspaceError
 from letterlock.gate import Gate
 from letterlock.ledger import fold
@@ -33,6 +36,7 @@ from workspaces import (
     NOW,
     PURPOSE,
     RECIPIENT,
+    YES,
     Drawer,
     columns,
     live,
@@ -44,6 +48,9 @@ from workspaces import (
 )
 from workspaces import (
     SUBJECTS as PEOPLE,
+)
+from workspaces import (
+    write as table_of,
 )
 from worlds import CONTRACTS, PATTERNS, PLACES, Maker, day
 
@@ -170,9 +177,9 @@ def test_a_release_is_counted_as_its_rows_are(built):
     for release in found.releases:
         rows = [r for r in released(built, release) if r["kind"].startswith("message.")]
         people = {name for r in rows for name in (r["sender"], *r["receivers"])}
-        assert found.items_of(release) == len(rows) > 0
-        assert found.people_of(release) == len(people & set(MEMBERS))
-    assert found.items_of("0" * 16) == found.people_of("0" * 16) == 0
+        assert found.count_of(release).items == len(rows) > 0
+        assert found.count_of(release).people == len(people & set(MEMBERS))
+    assert found.count_of("0" * 16).items == 0
 
 
 def test_an_item_in_two_releases_counts_once(built):
@@ -235,6 +242,160 @@ def test_what_cannot_be_told_is_said(built, tmp_path):
     assert "SHA-256 differs" in found.untold[one]
     assert "missing" in found.untold[two]
     copied.close()
+
+
+@pytest.fixture
+def later(built, tmp_path):
+    """Yield a copy of the workspace, two days after the second release."""
+    folder = shutil.copytree(built.folder, tmp_path / "w")
+    with closing(Gate(folder, now=NOW + 3 * DAY)) as gate:
+        yield gate
+
+
+@pytest.mark.parametrize("gone", [(), MEMBERS])
+def test_an_order_reaches_what_may_be_of_the_class(later, gone):
+    """A loop over what went says the same: whoever was erased makes no order smaller."""
+    for name in gone:
+        later.erase(name)
+    (source,) = later.sources()
+    items = {item.id: item for item in reading(source.table.path, columns())}
+    events = list(later.store.every_event(upto=later.store.head().index))
+    state = fold(events, later.now())
+    erased = {event.subject for event in events if event.body is None}
+    assert erased >= set(gone)
+    counts = []
+    for query in (
+        ClassQuery("message.*", jurisdictions=("US",), ways=EVERY_WAY),
+        ClassQuery("message.*", contracts=("premium",), ways=EVERY_WAY),
+        ClassQuery("message.*", jurisdictions=("FR",), ways=EVERY_WAY),
+        ClassQuery("telemetry.driving", ways=EVERY_WAY),
+        ClassQuery("post.public", made_before=BEGINNING + 1, ways=EVERY_WAY),
+    ):
+        found = later.find_class(query)
+        assert set(found.releases) == {
+            name
+            for name in found.within
+            if twin.reaches(
+                query, (items[row["id"]] for row in released(later, name)), state, erased
+            )
+        }
+        counts += [found.count_of(name) for name in found.releases]
+    assert [each.items for each in counts if each.unclear] == ([0] * 6 if gone else [])
+
+
+def test_an_order_says_how_many_items_surely_and_how_many_may_be(later, tmp_path, capsys):
+    """In text and JSON: reached, with what is owed, although nothing is known of whose they are."""
+    for name in MEMBERS:
+        later.erase(name)
+    (tmp_path / "order").write_text("Delete it.")
+    words = ["disgorge", "--order", "1", "--text", tmp_path / "order", "--class", "message.*"]
+    words += ["--region", "US", "-w", later.folder, "--dry-run"]
+    code, text = run(capsys, *words)
+    assert code == 0
+    assert "0 items of the class, 0 people; 50 items may" in text
+    assert "may be of the class, and count as reached" in text
+    found = json.loads(run(capsys, *words, "--json")[1])
+    assert len(found["releases"]) == 2
+    for each in found["releases"]:
+        assert (each["items"], each["people"], each["untold"]) == (0, 0, None)
+        assert each["items_that_may_be"] > 0
+        assert each["people_who_may_be"] == len(YES)
+
+
+def test_an_order_says_which_hold_stops_the_class_from_now_on(later, tmp_path, capsys):
+    """An order reaches what was released; the command that it prints stops the next build."""
+    (tmp_path / "order").write_text("Delete it.")
+    words = ["--order", "A v. B", "--text", tmp_path / "order", "--class", "post.*"]
+    words += ["--region", "US", "-r", RECIPIENT, "--from", "2024-01-02", "-w", later.folder]
+    code, text = run(capsys, "disgorge", *words, "--dry-run")
+    assert code == 0
+    (line,) = [line for line in text.splitlines() if "letterlock hold set" in line]
+    assert line == (
+        "  letterlock hold set 'A v. B' --data-class 'post.*' --region US --recipient maker "
+        "--from 2024-01-02 --order 'A v. B'"
+    )
+    code, out = run(capsys, "disgorge", *words, "--dry-run", "--json")
+    assert json.loads(out)["hold"] == line.strip()
+    code, _ = run(capsys, *shlex.split(line)[1:], "-w", later.folder)
+    assert code == 0
+    third = later.build(PURPOSE, RECIPIENT).release
+    assert third not in later.find_class(ClassQuery("post.*", jurisdictions=("US",))).releases
+
+
+# ── a table registered anew ───────────────────────────────────────────────────────────────────
+
+
+def grown(gate, path, *, rows=150):
+    """Register a table anew that has other rows first, and all the items of before."""
+    more = [{**row, "id": f"more-{row['id']}"} for row in messages(rows)]
+    gate.add_table("mail", table_of(path, [*more, *messages()]), columns())
+
+
+def test_what_went_is_told_by_the_index_it_was_made_by(later, tmp_path):
+    """Another table has the name by now: the counts stay, and an order for another class ends."""
+    query = ClassQuery("post.public")
+    before = later.exposure(query).record()
+    assert before["items"] > 0
+    grown(later, tmp_path / "new.parquet")
+    after = later.exposure(query)
+    assert after.record() == before
+    names = after.rows.column("item").to_pylist()
+    assert names
+    assert all(name.startswith("item-") for name in names)
+    found = later.find_class(ClassQuery("telemetry.driving", ways=EVERY_WAY))
+    assert (found.releases, found.untold) == ((), {})
+
+
+def test_an_item_in_two_tables_of_one_name_counts_once(later, tmp_path):
+    """A release of the table as it grew holds the items of before, and more: told apart by id."""
+    query = ClassQuery("post.public")
+    before = later.exposure(query)
+    grown(later, tmp_path / "new.parquet")
+    third = later.build(PURPOSE, RECIPIENT).release
+    found = later.exposure(query)
+    (exposed,) = found.exposed
+    certain = found.rows.filter(found.rows["certain"])
+    assert exposed.count.items == found.count.items == len(set(certain["item"].to_pylist()))
+    assert found.count.items == later.find_class(query).count_of(third).items
+    assert found.count.items > before.count.items
+    assert sum(line.items for line in exposed.lines) == exposed.count.items
+    assert {line.data_class for line in exposed.lines} == {"post.public"}
+
+
+def test_where_the_table_is_gone_its_items_go_by_their_keys(later, tmp_path):
+    """The counts need the index alone; the private list then has keys for the ids."""
+    query = ClassQuery("post.public")
+    before = later.exposure(query)
+    path = tmp_path / "mine.parquet"
+    shutil.copy(later.sources()[0].table.path, path)
+    source = later.folder / "index" / "mail" / "source.json"
+    record = json.loads(source.read_bytes())
+    source.write_text(json.dumps(record | {"path": str(path)}))
+    table_of(path, messages(10))
+    after = later.exposure(query)
+    assert after.record() == before.record()
+    keys = set(after.rows.column("item").to_pylist())
+    assert len(keys) == len(set(before.rows.column("item").to_pylist()))
+    assert all(re.fullmatch("#[0-9a-f]{16}", key) for key in keys)
+
+
+def test_a_release_whose_index_is_gone_is_not_said_not_to_exist(later, tmp_path, capsys):
+    """It may hold such items: an order reaches it, and says so; the exposure names it."""
+    shutil.rmtree(later.folder / "index" / "mail")
+    found = later.find_class(ClassQuery("post.public"))
+    assert not found.releases
+    assert len(found.untold) == 2
+    assert all("the index of source mail is gone" in why for why in found.untold.values())
+    words = ["--class", "post.public", "-w", later.folder]
+    code, text = run(capsys, "exposure", *words)
+    assert code == 0
+    assert "no release was sealed" not in text
+    assert text.count("cannot be told") >= 2
+    (tmp_path / "order").write_text("Delete it.")
+    words += ["--order", "1", "--text", tmp_path / "order", "--dry-run"]
+    code, text = run(capsys, "disgorge", *words)
+    assert code == 0
+    assert text.count("may hold such items, and counts as reached: ") == 2
 
 
 # ── whom to tell ──────────────────────────────────────────────────────────────────────────────

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from letterlock.domain import (
     ALWAYS,
@@ -49,6 +49,13 @@ def hits(
         if match and WAYS[party.role] in ways:
             found.add((party.subject, WAYS[party.role], match))
     return found
+
+
+def reaches(
+    query: ClassQuery, went: Iterable[Item], state: State, erased: Collection[str | None]
+) -> bool:
+    """Say whether an order reaches what went: one item in it is of the class, or may be."""
+    return any(hits(query, item, state, erased) for item in went)
 
 
 def of_class(query: ClassQuery, data_class: str | None) -> int:

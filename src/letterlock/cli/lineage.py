@@ -33,7 +33,7 @@ from letterlock.cli.options import (
 from letterlock.domain import ANY, counted, text_of
 from letterlock.errors import InputError
 from letterlock.gate import Ordered
-from letterlock.gate.orders import order_body
+from letterlock.gate.orders import hold_for, order_body
 from letterlock.lineage import disgorge as disgorging
 from letterlock.lineage import draw, openlineage
 from letterlock.lineage.events import ORDERED
@@ -121,6 +121,9 @@ def _show(found: Ordered, *, dry_run: bool) -> None:
     else:
         for line in _sets(found):
             show.OUT.print(line, markup=False)
+    show.OUT.print("an order reaches what was released; what may be from now on, a hold stops:")
+    hold = hold_for(found.order, found.body["query"])
+    show.OUT.print(f"  {hold}", markup=False, soft_wrap=True)
     if dry_run:
         show.OUT.print("nothing was recorded")
         return
@@ -137,10 +140,14 @@ def _sets(found: Ordered) -> Iterator[str]:
     yield f"order {found.order} reaches"
     for release in reached.releases:
         if release in found.untold:
-            why = f"counts as reached, for it cannot be told: {found.untold[release]}"
+            why = f"may hold such items, and counts as reached: {found.untold[release]}"
         else:
-            people = counted(found.people[release], "people")
-            why = f"{counted(found.items[release], 'items')} of the class, {people}"
+            count = found.counts[release]
+            people = counted(count.people, "people")
+            why = f"{counted(count.items, 'items')} of the class, {people}"
+            if count.unclear:
+                more = counted(count.unclear, "more items" if count.items else "items")
+                why += f"; {more} may be of the class, and count as reached"
         yield f"  release {release}: {why}"
     yield "to be destroyed:"
     yield from (f"  the platform's own copy of release {each}" for each in reached.releases)

@@ -136,7 +136,7 @@ def _show(found: Exposure) -> None:
         for where, at, count in each.disclosed:
             when = "" if at is None else f", sealed {text_of(at)}"
             show.OUT.print(f"  {where}{when}: {_counted(count)}", markup=False)
-    if not found.exposed:
+    if not (found.exposed or found.untold):
         show.OUT.print("no release was sealed for such a recipient before that date")
     elif len(found.exposed) > 1:
         show.OUT.print(f"together: {_counted(found.count)}")

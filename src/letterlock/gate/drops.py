@@ -214,19 +214,17 @@ class Drops(Items, Obligations, PublicLog):
 
     def _sources_of(self, release: Release) -> list[Indexed]:
         """Open the indexes that a release was made by. Raises ReleaseError if one is gone."""
-        return [self._index_of(release, *source) for source in release.sources]
-
-    def _index_of(self, release: Release, name: str, fingerprint: str) -> Indexed:
-        for folder in (self.folder / "index" / name, self.kept_index(name, fingerprint)):
-            if folder.exists():
-                found = Indexed(name, folder)
-                if found.fingerprint == fingerprint:
-                    return found
-        raise ReleaseError(
-            f"release {release.id}: the index of source {name} is gone: who has to be dropped "
-            "cannot be told. Register the table again that the release was made from, or recall "
-            "the release"
-        )
+        found = []
+        for name, fingerprint in release.sources:
+            index = self.index_of(name, fingerprint)
+            if index is None:
+                raise ReleaseError(
+                    f"release {release.id}: the index of source {name} is gone, so who is in which "
+                    "of its rows cannot be told. Register the table again that the release was "
+                    "made from, or recall the release"
+                )
+            found.append(index)
+        return found
 
     def _place(self, release: Release) -> Path:
         """Return the folder of a release, whose manifest is the one that was sealed last.

@@ -7,34 +7,39 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from letterlock.domain import ANY, RecipientClass, names, sha256
-from letterlock.errors import InputError, UsageError, VerificationError
+from letterlock.errors import InputError, ReleaseError, UsageError, VerificationError
 from letterlock.gate.releases import Releases
 from letterlock.lineage.graph import Release
 from letterlock.release import manifest
+from letterlock.release.affected import released_in
 from letterlock.release.verify import check_hash
 from letterlock.reports.class_query import ClassQuery, Count, Hits, Matching, released
 from letterlock.reports.exposure import Disclosure, expose, total
 from letterlock.reports.exposure import Exposure as Exposed
-from letterlock.sources.index import Source, write_index
+from letterlock.sources.index import Indexed, Source, item_keys, write_index
 from letterlock.sources.mapping import Mapping
 from letterlock.sources.table import Table
 
 
 @dataclass(frozen=True)
 class InRelease:
-    """What of a class a release holds; `hits` of each source, by its name."""
+    """What of a class a release holds; `hits` of each source, by its name.
+
+    A source whose table is gone or changed since is there as its index alone.
+    """
 
     release: Release
     hits: dict[str, Hits]
-    sources: dict[str, Source]
+    sources: dict[str, Indexed]
     count: Count
 
 
 @dataclass
 class Found:
-    """The releases that hold items of a class, and those of which that cannot be told, and why.
+    """The releases that hold items of a class, or may, and those of which it cannot be told.
 
-    A release counts as disclosed once it is sealed: that it then stayed here cannot be shown.
+    `untold` says of these why. A release counts as disclosed once it is sealed: that it then stayed
+    here cannot be shown.
     """
 
     query: ClassQuery
@@ -44,16 +49,17 @@ class Found:
 
     @property
     def releases(self) -> tuple[str, ...]:
-        """Return the ids of the releases that hold such items, in the order of their sealing."""
-        return tuple(name for name, each in self.within.items() if each.count.items)
+        """Return the ids of the releases that hold such items, or items that may be of the class.
 
-    def items_of(self, release: str) -> int:
-        """Return how many such items a release holds; 0 for one that holds none."""
-        return self.within[release].count.items if release in self.within else 0
+        In the order of their sealing. What is not known is not passed over: an order reaches it.
+        """
+        return tuple(
+            name for name, each in self.within.items() if each.count.items or each.count.unclear
+        )
 
-    def people_of(self, release: str) -> int:
-        """Return how many members of the class are in these items."""
-        return self.within[release].count.people if release in self.within else 0
+    def count_of(self, release: str) -> Count:
+        """Return how many such items and members a release holds; nothing for one not judged."""
+        return self.within[release].count if release in self.within else Count(0, 0, 0, 0)
 
 
 class Exposure(Releases):
@@ -121,12 +127,11 @@ class Exposure(Releases):
     def _find(self, query: ClassQuery, matching: Matching) -> Found:
         self.check_recipients(query)
         found = Found(query, matching)
-        hits: dict[str, Hits] = {}
-        sources: dict[str, Source | str] = {}
+        hits: dict[tuple[str, str], Hits] = {}
         for release in self._disclosed(query):
             try:
-                each = self._within(release, found.matching, sources, hits)
-            except (VerificationError, InputError) as error:
+                each = self._within(release, found.matching, hits)
+            except (VerificationError, InputError, ReleaseError) as error:
                 found.untold[release.id] = str(error)
             else:
                 found.within[release.id] = each
@@ -143,40 +148,24 @@ class Exposure(Releases):
                 yield release
 
     def _within(
-        self,
-        release: Release,
-        matching: Matching,
-        sources: dict[str, Source | str],
-        hits: dict[str, Hits],
+        self, release: Release, matching: Matching, hits: dict[tuple[str, str], Hits]
     ) -> InRelease:
-        """Return what of the class a release holds; `sources` and `hits` are kept between them.
+        """Return what of the class a release holds; `hits` of each table are kept between them.
 
-        Raises VerificationError or InputError, saying why that cannot be told.
+        Raises VerificationError, InputError or ReleaseError, saying why that cannot be told.
         """
-        withheld = self._withheld(release)
-        within = {}
-        for name, fingerprint in release.sources:
-            source = sources.setdefault(name, self._source(name))
-            if isinstance(source, str):
-                raise VerificationError(source)
-            if source.fingerprint != fingerprint:
-                raise VerificationError(f"source {name} is not what it was made from")
-            if name not in hits:
-                hits[name] = matching.hits(source)
-            within[name] = released(source, hits[name], withheld)
-        mine = {name: source for name in within if isinstance(source := sources[name], Source)}
-        return InRelease(release, within, mine, total(matching, within.values()))
+        went = released_in(self._judged_place(release), item_keys)
+        within, sources = {}, {}
+        for index in self._sources_of(release):
+            table = (index.name, index.fingerprint)
+            if table not in hits:
+                hits[table] = matching.hits(index)
+            within[index.name] = released(index, hits[table], went)
+            sources[index.name] = _with_table(index)
+        return InRelease(release, within, sources, total(matching, within.values()))
 
-    def _source(self, name: str) -> Source | str:
-        """Return a registered source, or why there is none."""
-        try:
-            (source,) = self.sources([name])
-        except (InputError, UsageError) as error:
-            return str(error)
-        return source
-
-    def _withheld(self, release: Release) -> Path:
-        """Return the list of what a release withheld, if it is as it was sealed."""
+    def _judged_place(self, release: Release) -> Path:
+        """Return a release's folder, if the list in it of what was withheld is as it was sealed."""
         folder = self.folder / "releases" / release.id
         record = manifest.read(folder)
         digest = sha256(manifest.content(folder))
@@ -187,4 +176,12 @@ class Exposure(Releases):
             raise VerificationError("its manifest names no list of what was withheld")
         private = folder / manifest.PRIVATE
         check_hash(private, manifest.WITHHELD, entries[manifest.WITHHELD])
-        return private / manifest.WITHHELD
+        return folder
+
+
+def _with_table(index: Indexed) -> Indexed:
+    """Return the index with its table, which has the items' ids; alone, if that is another now."""
+    try:
+        return Source(index.name, index.folder)
+    except InputError:
+        return index

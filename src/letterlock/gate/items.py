@@ -103,6 +103,18 @@ class Items(Workspace):
         kept.parent.mkdir(exist_ok=True)
         return kept
 
+    def index_of(self, name: str, fingerprint: str) -> Indexed | None:
+        """Return the index of the very table that was once registered; None if it is gone.
+
+        Another table may have its name by now. Raises InputError if an index cannot be read.
+        """
+        for folder in (self.folder / "index" / name, self.kept_index(name, fingerprint)):
+            if folder.exists():
+                found = Indexed(name, folder)
+                if found.fingerprint == fingerprint:
+                    return found
+        return None
+
     def kept_index(self, name: str, fingerprint: str) -> Path:
         """Return where the index of a table is kept once another one has its name."""
         return self.folder / "index" / KEPT / f"{name}-{fingerprint}"

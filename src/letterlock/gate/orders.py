@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from letterlock.lineage import disgorge, duties
 from letterlock.lineage.disgorge import Reached, Rebuild
 from letterlock.lineage.events import ORDERED
 from letterlock.lineage.graph import Duty
-from letterlock.reports.class_query import ClassQuery
+from letterlock.reports.class_query import ClassQuery, Count
 
 LONGEST: Final = 16_000
 """Characters of an order's text: it is part of one entry of the log."""
@@ -26,15 +27,15 @@ LONGEST: Final = 16_000
 class Ordered:
     """What an order reaches, how that is known, and what is owed for it.
 
-    `items` and `people`: of the class, in each release. `untold`: releases of which that cannot be
-    told, and why; they are treated as reached. `owed` is empty as long as nothing is recorded.
+    `counts`: what each release holds, of the class and what may be of it. `untold`: releases of
+    which that cannot be told, and why; they are treated as reached, as one is whose items only may
+    be of the class. `owed` is empty as long as nothing is recorded.
     """
 
     order: str
     body: dict[str, Any]
     reached: Reached
-    items: dict[str, int]
-    people: dict[str, int]
+    counts: dict[str, Count]
     untold: dict[str, str]
     owed: tuple[Duty, ...] = ()
 
@@ -43,13 +44,7 @@ class Ordered:
         return {
             "order": self.order,
             "query": self.body["query"],
-            "releases": [
-                {
-                    "release": name, "items": self.items.get(name), "people": self.people.get(name),
-                    "untold": self.untold.get(name),
-                }
-                for name in self.reached.releases
-            ],
+            "releases": [self._of_release(name) for name in self.reached.releases],
             "destroy": {
                 "copies": [
                     {"release": c.release, "recipient": c.recipient, "grant": c.grant}
@@ -63,11 +58,23 @@ class Ordered:
             "rebuild": [_rebuild(each) for each in self.reached.rebuild],
             "notify": list(self.reached.notify),
             "note": disgorge.NOTE,
+            "hold": hold_for(self.order, self.body["query"]),
             "obligations": [
                 {"obligation": d.id, "duty": d.duty, "owner": d.owner, "due": text_of(d.due)}
                 for d in self.owed
             ],
         }  # fmt: skip
+
+    def _of_release(self, name: str) -> dict[str, Any]:
+        count = self.counts.get(name)
+        return {
+            "release": name,
+            "items": None if count is None else count.items,
+            "people": None if count is None else count.people,
+            "items_that_may_be": None if count is None else count.unclear,
+            "people_who_may_be": None if count is None else count.maybe,
+            "untold": self.untold.get(name),
+        }
 
 
 class Orders(Exposure, Models):
@@ -119,9 +126,8 @@ class Orders(Exposure, Models):
         """Say what an order reaches as of now."""
         found = self.find_class(ClassQuery.of(body["query"]))
         reached = disgorge.reached(self.lineage(), [*found.releases, *found.untold])
-        items = {name: found.items_of(name) for name in found.releases}
-        people = {name: found.people_of(name) for name in found.releases}
-        return Ordered(order, body, reached, items, people, dict(found.untold))
+        counts = {name: found.count_of(name) for name in found.releases}
+        return Ordered(order, body, reached, counts, dict(found.untold))
 
     def _following(self, order: str, reached: Reached) -> list[Draft]:
         """Return what follows an order: recalls, and duties to the end of each copy and model."""
@@ -149,6 +155,21 @@ def order_body(order: str, text: str, query: ClassQuery) -> dict[str, Any]:
         "disclosed_before": None if query.disclosed_before == END else query.disclosed_before,
     }
     return {"order": order, "text": text, "query": asked}
+
+
+def hold_for(order: str, query: Mapping[str, Any]) -> str:
+    """Return the command that stops an order's class from now on: an order reaches what went.
+
+    A hold is of no contract, so it is never narrower than the order.
+    """
+    words = ["letterlock", "hold", "set", order]
+    if query["data_class"] != ANY:
+        words += ["--data-class", query["data_class"]]
+    for option, said in (("--region", "jurisdictions"), ("--recipient", "recipients")):
+        words += [word for each in query[said] for word in (option, each)]
+    for option, said in (("--from", "from"), ("--to", "to")):
+        words += [] if query[said] is None else [option, text_of(query[said])]
+    return shlex.join([*words, "--order", order])
 
 
 def _rebuild(each: Rebuild) -> dict[str, Any]:

@@ -32,8 +32,8 @@ class Rebuild:
 class Reached:
     """What an order reaches: to be destroyed, what can be made again, and whom to tell.
 
-    `releases`: those that hold such items, or of which that cannot be told; `copies`: deliveries
-    that a recipient may still hold; `models`: each with all that came of it, not yet destroyed.
+    `releases`: those that hold such items or may; `copies`: deliveries that a recipient may still
+    hold; `models`: each with all that came of it, not yet destroyed.
     """
 
     releases: tuple[str, ...]

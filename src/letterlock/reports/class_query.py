@@ -11,18 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from letterlock.domain import ANY, BEGINNING, END, FactKind, Time, text_of
-from letterlock.errors import VerificationError
 from letterlock.ledger import EventStore
+from letterlock.release.affected import Released, Table
 from letterlock.release.facts import Match, Steps, in_contracts, in_places, of_class
 from letterlock.release.kernel import ROLE_SHIFT, SUBJECT_MASK, Items
 from letterlock.release.plan import Kind
@@ -297,22 +294,7 @@ def ids_of(source: Source, rows: Ints) -> pa.ChunkedArray:
     return pa.chunked_array(found, pa.string())
 
 
-def released(source: Source, hits: Hits, withheld: Path) -> Hits:
-    """Return the hits in items that went: what a release withheld is listed, row by row.
-
-    Raises VerificationError if the list cannot be read.
-    """
-    rows = np.unique(hits.row)
-    ids = ids_of(source, rows)
-    stayed = ids.is_null().to_numpy()
-    try:
-        with pq.ParquetFile(withheld) as file:
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=["source", "item"])
-                mine = pc.equal(table.column("source").cast(pa.string()), source.name)
-                here = table.column("item").filter(mine)
-                at = pc.drop_null(pc.index_in(here, value_set=ids.combine_chunks()))
-                stayed[at.to_numpy()] = True
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise VerificationError(f"{withheld}: cannot be read: {error}") from error
-    return hits.where(~stayed[np.searchsorted(rows, hits.row)])
+def released(source: Table, hits: Hits, went: Released) -> Hits:
+    """Return the hits in items that went with a release; raises as `went` does."""
+    rows = [went(source, group) for group in range(source.groups)]
+    return hits.where(np.concatenate([np.zeros(0, np.bool_), *rows])[hits.row])

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from letterlock.domain import DAY, END, Time, sha256, text_of
 from letterlock.errors import WorkspaceError
+from letterlock.release.affected import Table
 from letterlock.release.facts import Match
 from letterlock.release.plan import Kind
 from letterlock.release.purge import Source
@@ -44,15 +45,27 @@ _UNDATED: Final = np.iinfo(np.int32).max
 _WAYS: Final = [way.name.lower() for way in Way]
 
 
+class Indexed(Source, Table, Protocol):
+    """A registered table by its index, which tells it from another by the same name."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a digest of the table."""
+
+
 @dataclass(frozen=True)
 class Disclosure:
-    """Hits of each source in one release, or in one table that is said to have gone."""
+    """Hits of each source in one release, or in one table that is said to have gone.
+
+    A source's name may be that of another table in another release: registered anew, it has more
+    rows, and the same items in other places.
+    """
 
     where: str
     recipient: str
     at: Time | None
     hits: Mapping[str, Hits]
-    sources: Mapping[str, Source]
+    sources: Mapping[str, Indexed]
 
 
 @dataclass(frozen=True)
@@ -134,10 +147,9 @@ def expose(  # noqa: PLR0913 - what is asked, of what, and what is said of it
     for recipient, mine in sorted(by_recipient.items()):
         hits = _union(mine)
         told = [(each.where, each.at, total(matching, each.hits.values())) for each in mine]
-        kinds = {name: source.kinds for each in mine for name, source in each.sources.items()}
-        count = total(matching, hits.values())
-        exposed.append(Exposed(recipient, count, tuple(_lines(matching, hits, kinds)), tuple(told)))
-    overall = total(matching, _union(disclosures).values())
+        count = total(matching, [each for each, _ in hits])
+        exposed.append(Exposed(recipient, count, tuple(_lines(matching, hits)), tuple(told)))
+    overall = total(matching, [each for each, _ in _union(disclosures)])
     rows = pa.concat_tables([_SCHEMA.empty_table(), *(_rows(each, names) for each in disclosures)])
     return Exposure(matching.query, as_of, tuple(exposed), overall, per_head, dict(untold), rows)
 
@@ -151,25 +163,48 @@ def total(matching: Matching, of_sources: Any) -> Count:  # noqa: ANN401 - any i
     return matching.count(Hits.join(joined))
 
 
-def _union(disclosures: Sequence[Disclosure]) -> dict[str, Hits]:
-    """Return the hits of each source in any of these; rows are the same row in all of them."""
-    found: dict[str, list[Hits]] = {}
+def _union(disclosures: Sequence[Disclosure]) -> list[tuple[Hits, Sequence[Kind]]]:
+    """Return the hits of each source in any of these, and the kinds of its items.
+
+    Rows of one table are the same row in all of them; of several by one name, those of one id.
+    """
+    found: dict[str, dict[str, tuple[Indexed, list[Hits]]]] = {}
     for each in disclosures:
         for name, hits in each.hits.items():
-            found.setdefault(name, []).append(hits)
-    return {name: Hits.join(parts) for name, parts in found.items()}
+            source = each.sources[name]
+            tables = found.setdefault(name, {})
+            tables.setdefault(source.fingerprint, (source, []))[1].append(hits)
+    return [
+        _by_item([(source, Hits.join(parts)) for source, parts in tables.values()])
+        for tables in found.values()
+    ]
 
 
-def _lines(
-    matching: Matching, of_sources: Mapping[str, Hits], kinds: Mapping[str, Sequence[Kind]]
-) -> list[Line]:
+def _by_item(tables: Sequence[tuple[Indexed, Hits]]) -> tuple[Hits, Sequence[Kind]]:
+    """Join hits of several tables: a row is numbered by the item's key, a kind among all kinds."""
+    if len(tables) == 1:
+        ((source, hits),) = tables
+        return hits, source.kinds
+    keys = [np.concatenate([s.keys(n) for n in range(s.groups)]) for s, _ in tables]
+    items, kinds = np.unique(np.concatenate(keys)), [k for s, _ in tables for k in s.kinds]
+    joined, first = [], 0
+    for (source, hits), key in zip(tables, keys, strict=True):
+        known = hits.kind < len(source.kinds)
+        kind = np.where(known, hits.kind + first, len(kinds))
+        row = np.searchsorted(items, key[hits.row])
+        joined.append(replace(hits, row=row, kind=kind))
+        first += len(source.kinds)
+    return Hits.join(joined), kinds
+
+
+def _lines(matching: Matching, of_sources: Sequence[tuple[Hits, Sequence[Kind]]]) -> list[Line]:
     """Count items and members by class and day."""
     names: dict[str, int] = {}
     columns: list[tuple[Ints, Ints, Ints, Ints]] = []
     first = 0
-    for source, hits in of_sources.items():
+    for hits, kinds in of_sources:
         sure = hits.where(hits.match == Match.YES)
-        said = [names.setdefault(k.data_class or "", len(names)) for k in kinds[source]]
+        said = [names.setdefault(k.data_class or "", len(names)) for k in kinds]
         classes = np.array([*said, names.setdefault("", len(names))], np.int64)[sure.kind]
         day = np.where(sure.made == END, _UNDATED, sure.made // DAY)
         columns.append((classes, day, sure.row + first, sure.subject))

@@ -385,7 +385,7 @@ class Indexed:
 
     def __init__(self, name: str, folder: Path) -> None:
         """Open the index in `folder`. Raises InputError if it is unreadable."""
-        self.name = name
+        self.name, self.folder = name, folder
         try:
             record = json.loads((folder / "source.json").read_bytes())
             self._index = pq.ParquetFile(
@@ -424,6 +424,13 @@ class Indexed:
         """Return the shard key of each row of one row group."""
         found: Keys = self._read(group, ["key"]).column(0).to_numpy()
         return found
+
+    def ids(self, group: int) -> pa.ChunkedArray:
+        """Return what stands for the ids of one row group, which the table alone has: their keys.
+
+        Each is "#" and 16 hexadecimal digits.
+        """
+        return pa.chunked_array([[f"#{key:016x}" for key in self.keys(group).tolist()]])
 
     def _read(self, group: int, columns: Sequence[str]) -> pa.Table:
         try:
