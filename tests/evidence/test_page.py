@@ -32,7 +32,7 @@ Whether an account is in a release
 ==================================
 
 Shown
-  - Account gina is not among the 5 people whom release aaaa names.
+  - Account gina is not among the people whom release aaaa names (5 people).
   - That release was opened as entry 22 on 2025-01-23, for train.generative, to tern, as of
     2025-01-22.
   - It was sealed as entry 23 on 2025-01-24.
