@@ -162,6 +162,61 @@ def test_a_recipient_who_only_claims_it_is_found_out(pair):
         assert gate.store.head().index == head
 
 
+def signed_by_recipient(pair, said):
+    """Return an inventory as the recipient's own key signs it, whatever it says."""
+    inbox = Inbox(pair.inbox, now=LATER)
+    secret = inbox.keys.secret(ED25519, inbox.card().signing)
+    return said.sign(SecretSigner(RECIPIENT, Kind.ED25519, secret))
+
+
+def with_the_logs_figures(pair):
+    """Return an inventory of a copy to which nothing was applied, with list 1's public figures."""
+    told = inventory.parse(Inbox(pair.inbox, now=LATER).inventory(pair.release))
+    with pair.gate() as gate:
+        (left,) = gate.lineage().releases[pair.release].lists
+    return replace(
+        told, version=1, members=left.members, depth=left.depth, root=left.root, rows=left.rows
+    )
+
+
+@pytest.mark.parametrize("platform", ["not superseded", "superseded"])
+def test_the_figures_of_the_log_alone_are_no_inventory(pair, platform):
+    """A recipient that applied nothing has not the files that the list leaves, and is found out."""
+    pair.drop("ann")
+    false = with_the_logs_figures(pair)
+    with pair.gate() as gate:
+        if platform == "superseded":
+            gate.supersede(pair.release)
+        for said in (false, replace(false, manifest="0" * 64), replace(false, files=())):
+            with pytest.raises(VerificationError, match=r"is false: (manifest|files)"):
+                gate.acknowledge(signed_by_recipient(pair, said))
+        assert "apply" in {duty.duty for duty in gate.lineage().open()}
+        assert {path.name for path in (gate.folder / "releases").iterdir()} == {
+            pair.release, ".lock",
+        }  # fmt: skip
+    applied = pair.apply().inventory
+    with pair.gate() as gate:
+        gate.acknowledge(applied)
+        assert "apply" not in {duty.duty for duty in gate.lineage().open()}
+
+
+def test_without_a_copy_of_its_own_the_platform_takes_a_word_that_could_be_true(pair):
+    """Of its files it then knows the names, and which manifests are of other versions."""
+    pair.drop("ann")
+    false = with_the_logs_figures(pair)
+    shutil.rmtree(pair.platform / "releases" / pair.release)
+    with pair.gate() as gate:
+        with pytest.raises(VerificationError, match="manifest is not that of version 1"):
+            gate.acknowledge(signed_by_recipient(pair, false))
+        other = replace(false, manifest="0" * 64)
+        more = (*false.files, ("data/x/shard-00000.parquet", "0" * 64))
+        for files in ((), false.files[:-1], more):
+            with pytest.raises(VerificationError, match="is false: names of files"):
+                gate.acknowledge(signed_by_recipient(pair, replace(other, files=files)))
+        gate.acknowledge(signed_by_recipient(pair, other))
+        assert "apply" not in {duty.duty for duty in gate.lineage().open()}
+
+
 def test_lists_come_over_http_as_any_web_server_shows_them(pair):
     """The log's own server shows heads, lists and proofs; what is no such file is not shown."""
     pair.drop("ann")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,11 +37,12 @@ from letterlock.handover.fetch import reader_of
 from letterlock.handover.grant import Letter
 from letterlock.ledger import Draft
 from letterlock.lineage import duties, inventory
-from letterlock.lineage.graph import Approval, Delivery, Lineage, Release
+from letterlock.lineage.graph import Approval, Delivery, DropList, Lineage, Release
 from letterlock.lineage.inventory import Inventory
 from letterlock.record.quorum import AHEAD
 from letterlock.release import manifest
 from letterlock.release.build import Progress
+from letterlock.release.supersede import rewrite
 from letterlock.release.verify import verify as verify_release
 from letterlock.store import files
 from letterlock.store.witnesses import gather
@@ -357,15 +359,53 @@ class Handovers(Releases, Proofs, Models):
             name: (getattr(said, name), getattr(left, name))
             for name in ("members", "depth", "root")
         }
-        if version is not None:
-            pairs["manifest"] = (said.manifest, version.manifest)
-            record = manifest.parse(self.blob(version.manifest) or b"")
-            pairs["rows"] = (said.rows, record["counts"]["released"])
-            listed = tuple((each["path"], each["sha256"]) for each in record["files"])
-            pairs["files"] = (said.files, listed)
-        else:
-            pairs["rows"] = (said.rows, next(x.rows for x in release.lists if x is left))
-        return pairs
+        if isinstance(left, DropList):
+            pairs["rows"] = (said.rows, left.rows)
+        made = self._rewritten(release, said.version) if version is None else None
+        if version is None and made is None:
+            return pairs | self._claimed(release, said)
+        data = self.blob(version.manifest) if version is not None else made
+        record = manifest.parse(data or b"")
+        return {
+            **pairs,
+            "rows": (said.rows, record["counts"]["released"]),
+            "manifest": (said.manifest, sha256(data or b"")),
+            "files": (said.files, tuple((e["path"], e["sha256"]) for e in record["files"])),
+        }
+
+    def _rewritten(self, release: Release, number: int) -> bytes | None:
+        """Return the manifest that a drop list leaves: the platform's own copy, rewritten aside.
+
+        The recipient's is the same, byte for byte. Members, root and rows alone are in the public
+        log, so whoever applied nothing could copy them from there. None if there is no own copy
+        any more, or only a later one. Raises VerificationError if it is damaged, WorkspaceError
+        while another process builds, ReleaseError.
+        """
+        place = self.folder / "releases"
+        if not release.current.number < number or not (place / release.id).exists():
+            return None
+        listed = next(each for each in release.lists if each.number == number)
+        try:
+            with self._one_build(), tempfile.TemporaryDirectory(prefix=".", dir=place) as work:
+                old, drop = self._place(release), self._dropped(release, number)
+                made = rewrite(old, Path(work), drop, version=number, listed=listed.digest)
+        except OSError as error:
+            raise ReleaseError(f"the inventory could not be compared: {reason(error)}") from error
+        return made.manifest
+
+    def _claimed(self, release: Release, said: Inventory) -> dict[str, tuple[object, object]]:
+        """Return what can be held against the claim of a version that nothing here can make.
+
+        Its manifest is none of another version's, and the files keep their names.
+        """
+        if said.manifest in {each.manifest for each in release.versions}:
+            raise VerificationError(
+                f"the inventory of release {said.release} under grant {said.grant} is false: its "
+                f"manifest is not that of version {said.version}"
+            )
+        record = manifest.parse(self.blob(release.current.manifest) or b"")
+        paths = tuple(each["path"] for each in record["files"])
+        return {"names of files": (tuple(path for path, _ in said.files), paths)}
 
     def _told(self, said: Inventory, data: bytes) -> list[Draft]:
         """Return the events of an inventory: itself, and the models that are new in it."""
