@@ -113,8 +113,8 @@ class EventStore(Protocol):
         `rules`: of those about everyone, only what a rulebook is folded from.
         """
 
-    def every_event(self, *, upto: int) -> Iterator[Event]:
-        """Yield every event up to index `upto`, in recorded order."""
+    def every_event(self, *, upto: int, after: int = -1) -> Iterator[Event]:
+        """Yield every event from behind index `after` up to index `upto`, in recorded order."""
 
     def columns(
         self, table: str, names: Sequence[str], *, as_of: Time, upto: int, where: str = ""

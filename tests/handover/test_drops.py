@@ -12,6 +12,7 @@ import pytest
 
 from letterlock.domain import DAY
 from letterlock.errors import (
+    GateClosed,
     LogError,
     ReleaseError,
     StaleDrops,
@@ -24,8 +25,9 @@ from letterlock.evidence import verify as evidences
 from letterlock.gate import Gate
 from letterlock.gate import drops as dropping
 from letterlock.gate.offline import release_files
-from letterlock.handover import fetch
+from letterlock.handover import feed, fetch
 from letterlock.ledger import Draft
+from letterlock.record import note
 from letterlock.release import manifest
 from letterlock.release.verify import pseudonyms, verify
 from workspaces import (
@@ -126,7 +128,7 @@ def test_a_model_of_a_release_that_was_not_handed_over_is_owed_for_too(tmp_path)
         (tmp_path / "weights" / "model").write_bytes(b"1")
         model = gate.register_model(tmp_path / "weights", "m", releases=[release]).model
         withdraw(gate.folder, "ann")
-        assert gate.publish_drops() == []
+        assert [head.number for head in gate.publish_drops()] == [1]
         owed = [duty for duty in gate.lineage().open() if duty.duty == "forget"]
         assert [duty.model for duty in owed] == [model.digest]
 
@@ -143,10 +145,11 @@ def test_whoever_withdraws_is_on_the_next_list(gate):
     owed = gate.lineage().duties.values()
     assert {d.duty for d in owed} == {"drop", "supersede", "apply"}
     assert {d.cause for d in owed} == {"withdrawal"}
-    assert {d.duty for d in gate.lineage().open()} == {"supersede", "apply"}
+    assert {d.duty for d in gate.lineage().open()} == {"drop", "supersede", "apply"}
     assert gate.stale(release.id) == 1
     assert gate.sweep() == []
     heads = gate.publish_drops()
+    assert {d.duty for d in gate.lineage().open()} == {"supersede", "apply"}
     assert [(h.number, h.digest) for h in heads] == [(1, release.lists[0].digest)]
     found = current(gate)
     assert len(found.dropped) == 1
@@ -170,7 +173,7 @@ def test_the_newest_version_is_what_the_list_leaves(gate):
         assert checked.members == release.lists[-1].members
         assert manifest.version_of(checked.record) == n
         assert gate.stale(release.id) == 0
-        assert {d.duty for d in gate.lineage().open()} == {"apply"}
+        assert {d.duty for d in gate.lineage().open()} == {"drop", "apply"}
         assert (folder / "private" / f"members-{n - 1}.parquet").exists()
     with pytest.raises(UsageError, match="nobody more"):
         gate.supersede(release.id)
@@ -182,6 +185,108 @@ def test_building_for_the_same_recipient_sweeps_first(gate):
     no(gate, "ann")
     gate.build(PURPOSE, RECIPIENT)
     assert len(next(iter(gate.lineage().releases.values())).lists) == 1
+
+
+def test_a_list_that_nobody_can_read_is_owed_still(gate):
+    """A build makes the list; only a head that bears it meets the duty, which can be overdue.
+
+    Published a day late, it is met late, and says so.
+    """
+    no(gate, "ann")
+    gate.build(PURPOSE, RECIPIENT)
+    release = only_used(gate)
+    assert release.dropped_to == 1
+    assert feed.parse_head(note.parse(head_of(gate, release).read_bytes()).text).number == 0
+    (owed,) = [each for each in gate.obligations() if each.duty.duty == "drop"]
+    assert (owed.state, owed.evidence) == ("open", None)
+    with closing(Gate(gate.folder, now=LATER + DAY)) as later:
+        with pytest.raises(GateClosed, match=r"publish drop list 1 .*letterlock drops publish"):
+            later.build(PURPOSE, RECIPIENT)
+        later.publish_drops()
+        met = later.obligation(owed.duty.id)
+        assert (met.state, met.late) == ("met", True)
+        assert met.evidence == release.lists[0].index
+        later.check_open(PURPOSE, RECIPIENT)
+
+
+def test_a_list_whose_head_was_not_written_is_owed_still(gate, monkeypatch):
+    """A publication that is stopped after the log meets nothing; the next one does."""
+    no(gate, "ann")
+    with monkeypatch.context() as broken:
+        broken.setattr(Gate, "_publish_head", refused)
+        with pytest.raises(WorkspaceError):
+            gate.publish_drops()
+    assert "drop" in {d.duty for d in gate.lineage().open()}
+    gate.publish_drops()
+    assert "drop" not in {d.duty for d in gate.lineage().open()}
+
+
+def refused(*_: object) -> None:
+    """Stand for a folder that cannot be written."""
+    raise WorkspaceError("cannot be written")
+
+
+def only_used(gate: Gate):
+    """Return the one release that was handed over."""
+    (release,) = [each for each in gate.lineage().releases.values() if each.deliveries]
+    return release
+
+
+def head_of(gate: Gate, release) -> Path:
+    """Return where the head of a release's lists is."""
+    return gate.folder / "log" / "drops" / release.id / feed.HEAD
+
+
+# ── what nobody has judged yet ──────────────────────────────────────────────────────────────
+
+
+def test_a_no_that_nobody_judged_is_told(gate):
+    """Since when, of what release, and overdue after fifteen minutes; until the next sweep."""
+    assert gate.unjudged() is None
+    no(gate, "ann")
+    no(gate, SILENT)
+    found = gate.unjudged()
+    assert (found.events, found.since) == (2, LATER)
+    assert found.releases == (only(gate).id,)
+    assert not found.overdue
+    assert gate.unjudged("bob") is None
+    assert gate.unjudged("ann").events == 1
+    with closing(Gate(gate.folder, now=LATER + DAY)) as later:
+        assert later.unjudged().overdue
+        assert "2 events that may narrow are not judged since 2024-06-02" in later.unjudged().told()
+        later.publish_drops()
+        assert later.unjudged() is None
+        withdraw(gate.folder, "bob")
+        assert later.unjudged().events == 1
+
+
+def test_what_does_not_narrow_waits_for_no_judgement(gate):
+    """A yes, a release and a drop list take nobody out."""
+    events = gate.store.events(upto=gate.store.head().index, subjects=["ann"])
+    (said, *_) = [e.body for e in events if e.kind == "choice.made"]
+    gate.record([Draft("choice.made", {**said, "subject": "ann"})])
+    gate.build(PURPOSE, RECIPIENT)
+    assert gate.unjudged() is None
+
+
+def test_an_empty_sweep_is_remembered_by_the_signed_head_alone(gate):
+    """A head that is gone, altered, or another release's is no look at all."""
+    no(gate, "zoe")
+    gate.publish_drops()
+    assert gate.unjudged() is None
+    head = head_of(gate, only(gate))
+    signed = head.read_bytes()
+    for other in (
+        None,
+        signed.replace(b"\n0\n-\n", b"\n0\n-\n9", 1),
+        b"",
+    ):
+        head.unlink(missing_ok=True)
+        if other is not None:
+            head.write_bytes(other)
+        assert gate.unjudged() is not None
+    head.write_bytes(signed)
+    assert gate.unjudged() is None
 
 
 def test_an_erased_person_is_dropped(gate):
@@ -401,7 +506,7 @@ def test_a_crash_while_superseding_leaves_one_version_or_the_other(step, before,
         assert manifest.version_of(verify(folder / "releases" / release).record) == 1
         assert sorted(p.name for p in (folder / "releases").iterdir()) == [".lock", release]
         again.settle()
-        assert {d.duty for d in again.lineage().open()} == {"apply"}
+        assert {d.duty for d in again.lineage().open()} == {"drop", "apply"}
         again.publish_log()
         again.check_log()
 

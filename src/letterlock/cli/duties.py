@@ -77,7 +77,8 @@ def obligations(
 
 def _line(owed: Owed) -> str:
     duty = owed.duty
-    when = f"met by event {owed.evidence}" if owed.state == "met" else f"due {text_of(duty.due)}"
+    how = "met late" if owed.late else "met"
+    when = f"{how} by event {owed.evidence}" if owed.state == "met" else f"due {text_of(duty.due)}"
     return f"{duty.id:>7}  {owed.state:<7}  {when}  {duty.owner}: {owed.what}"
 
 
@@ -100,11 +101,17 @@ def explain_obligation(
         f"  since      {text_of(duty.since)}",
         f"  due        {text_of(duty.due)}",
         f"  closed by  {owed.closed_by}",
-        f"  met by     event {owed.evidence}"
+        f"  met by     event {owed.evidence}{_when(owed)}"
         if owed.state == "met"
         else f"  do         {owed.command}",
     ]
     show.OUT.print("\n".join(said), markup=False)
+
+
+def _when(owed: Owed) -> str:
+    if owed.met is None or not owed.late:
+        return ""
+    return f", late: recorded {text_of(owed.met)}"
 
 
 @obligations_app.command("certify")

@@ -31,7 +31,8 @@ from letterlock.errors import (
 )
 from letterlock.evidence.entries import entries_of
 from letterlock.gate.items import Items
-from letterlock.gate.log import Ask, PublicLog
+from letterlock.gate.judged import NARROWING, Judged, in_care, is_used
+from letterlock.gate.log import Ask
 from letterlock.gate.obligations import Obligations
 from letterlock.gate.workspace import silent
 from letterlock.handover import feed, logged
@@ -55,9 +56,6 @@ from letterlock.store.witnesses import gather
 OLD: Final = ".old"
 """What the name of a superseded version ends in, until it is gone."""
 _LOCK: Final = "drops.lock"
-_NARROWING: Final = frozenset(
-    {"policy.published", "contract.published", "region.published", "hold.set", "hold.lifted"}
-)
 _TIMES: Final = frozenset({"expires", "from", "to", "effective_at"})
 
 
@@ -83,7 +81,7 @@ class Superseded:
     written: int
 
 
-class Drops(Items, Obligations, PublicLog):
+class Drops(Items, Obligations, Judged):
     """The verbs about drop lists."""
 
     # ── who has to be dropped ───────────────────────────────────────────────────────────────
@@ -112,14 +110,10 @@ class Drops(Items, Obligations, PublicLog):
     ) -> tuple[list[Swept], dict[str, LetterlockError]]:
         found: list[Swept] = []
         failed: dict[str, LetterlockError] = {}
-        lineage = self.lineage()
         asked = [
             release.id
-            for release in lineage.releases.values()
-            if release.recalled is None
-            and purpose in {None, release.purpose}
-            and recipient in {None, release.recipient}
-            and (release.deliveries or any(lineage.models_of(release.id)))
+            for release in in_care(self.lineage())
+            if purpose in {None, release.purpose} and recipient in {None, release.recipient}
         ]
         if not asked:
             return found, failed
@@ -308,25 +302,28 @@ class Drops(Items, Obligations, PublicLog):
     # ── publishing ──────────────────────────────────────────────────────────────────────────
 
     def publish_drops(self, progress: Progress = silent, *, ask: Ask = gather) -> list[Head]:
-        """Sweep, publish the log, and sign for each delivered release which list is the newest.
+        """Sweep, publish the log, and sign for each release in use which list is the newest.
 
-        To be run every few minutes: a head holds for a day, a list has to be out in 15 minutes.
+        Only then is a list published, and the duty to do so met. To be run every few minutes: a
+        head holds for a day, a list has to be out in 15 minutes.
         Raises the error of a release that cannot be judged, once the others are published; its own
         head stays as it is, so that its readers stop. Raises what `publish_log` does.
         """
         as_of = self._seconds()
         _, failed = self._sweep(None, None, progress)
-        delivered = [r for r in self.lineage().releases.values() if r.deliveries]
+        lineage = self.lineage()
+        used = [r for r in lineage.releases.values() if is_used(lineage, r)]
         heads: list[Head] = []
-        if delivered:
+        if used:
             size = self.publish_log(progress, ask=ask).trusted.checkpoint.size
             with self._dropping():
-                for release in delivered:
+                for release in used:
                     if release.id not in failed:
                         try:
                             heads.append(self._publish_head(release, as_of, size))
                         except LetterlockError as lost:
                             failed[release.id] = lost
+            self.settle({head.release: head.number for head in heads})
         for error in failed.values():
             raise error
         return heads
@@ -346,15 +343,13 @@ class Drops(Items, Obligations, PublicLog):
         return head
 
     def drops(self) -> list[tuple[Release, Published | None]]:
-        """Return each delivered release with its newest drop list, None before the first."""
+        """Return each release in use with its newest drop list, None before the first."""
+        lineage = self.lineage()
         return [
             (release, release.lists[-1] if release.lists else None)
-            for release in self.lineage().releases.values()
-            if release.deliveries
+            for release in lineage.releases.values()
+            if is_used(lineage, release)
         ]
-
-    def _feed(self, release: str) -> Path:
-        return self.folder / "log" / "drops" / release
 
     def _write_feed(self, release: str, name: str, data: bytes) -> None:
         folder = self._feed(release)
@@ -521,7 +516,7 @@ def _moments(
     events: Sequence[Event], hers: set[str], looked: int, now: Time
 ) -> list[tuple[int, Time]]:
     """Return when, since the last look, an answer could turn: (last event by then, time) each."""
-    mine = [e for e in events if e.subject in hers or e.kind in _NARROWING]
+    mine = [e for e in events if e.subject in hers or e.kind in NARROWING]
     found = {(e.index, e.time) for e in mine if e.index > looked}
     after = max((e.time for e in events if e.index <= looked), default=now)
     times = {t for e in mine for t in _times_in(e.body) if after < t <= now}

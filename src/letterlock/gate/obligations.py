@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 from letterlock import approval
@@ -29,7 +30,7 @@ _OF_MODEL: Final = "destroy model {model:.12}"
 _OF_RECALLED: Final = "destroy the platform's own copy of release {release}"
 
 CLOSED_BY: Final = {
-    "drop": "a published list of that number or a later one",
+    "drop": "a published head that bears a list of that number or a later one",
     "supersede": "a sealed version of that number or a later one",
     "apply": "an inventory that {owner} countersigned, of what the list leaves",
     "forget": "a complete certificate of the model's destruction",
@@ -50,16 +51,28 @@ COMMANDS: Final = {
 }
 
 
+_NO_HEADS: Final[Mapping[str, int]] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """A duty and how it stands: what is to be done, what alone closes it, and how that is told."""
+    """A duty and how it stands: what is to be done, what alone closes it, and how that is told.
+
+    `evidence` is the event that shows it as done, `met` when that was recorded.
+    """
 
     duty: Duty
     state: State
     evidence: int | None
+    met: Time | None
     what: str
     closed_by: str
     command: str
+
+    @property
+    def late(self) -> bool:
+        """Whether it was met, and after it was due."""
+        return self.met is not None and self.met > self.duty.due
 
     def record(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -75,6 +88,8 @@ class Owed:
             "since": text_of(duty.since),
             "due": text_of(duty.due),
             "evidence": self.evidence,
+            "met": None if self.met is None else text_of(self.met),
+            "late": self.late,
             "what": self.what,
             "closed_by": self.closed_by,
             "command": self.command,
@@ -99,16 +114,22 @@ class Obligations(Workspace):
             raise UsageError(f"no obligation {name!r}: see `letterlock obligations`")
         return _owed(lineage, duty, self._as_of(None))
 
-    def settle(self) -> list[Duty]:
+    def settle(self, heads: Mapping[str, int] = _NO_HEADS) -> list[Duty]:
         """Record as met every duty whose evidence is recorded; returns them. Nothing else does.
 
-        Before that, what is owed for a copy or model that nobody knew of when its cause came.
+        A drop list is published once everybody can read a head that bears it: `heads` says, by
+        release, which number the head has that was written just now. Before all that, what is owed
+        for a copy or model that nobody knew of when its cause came.
         """
         with self._writing():
             if duties.missing(self.lineage(), ()):
                 self._append_linked(duties.missing(self.lineage(), self._policies()))
             lineage = self.lineage()
-            shown = ((duty, duties.evidence(lineage, duty)) for duty in lineage.open())
+            shown = (
+                (duty, duties.evidence(lineage, duty))
+                for duty in lineage.open()
+                if duty.duty != "drop" or duty.version <= heads.get(duty.release, 0)
+            )
             met = [(duty, next(evidence, None)) for duty, evidence in shown]
             done = [(duty, event) for duty, event in met if event is not None]
             if done:
@@ -185,4 +206,5 @@ def _owed(lineage: Lineage, duty: Duty, now: Time) -> Owed:
     elif duty.duty == "erase" and duty.release:
         what = _OF_RECALLED
     said = (text.format(**known) for text in (what, closed_by, command))
-    return Owed(duty, late if evidence is None else "met", evidence, *said)
+    met = lineage.met_at.get(duty.index)
+    return Owed(duty, late if evidence is None else "met", evidence, met, *said)

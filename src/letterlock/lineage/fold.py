@@ -320,13 +320,13 @@ def _check_about(lineage: Lineage, body: Body) -> None:
         raise InputError(f"a duty to {duty} names the number of a drop list")
 
 
-def _met(lineage: Lineage, body: Body, _event: Event) -> None:
+def _met(lineage: Lineage, body: Body, event: Event) -> None:
     duty = lineage.duties.get(body["obligation"])
     if duty is None or duty.index in lineage.met:
         raise InputError(f"no duty O-{body['obligation']} is open")
     if not duties.shows(lineage, duty, body["evidence"]):
         raise InputError(f"event {body['evidence']} does not show that {duty.id} was done")
-    lineage.met[duty.index] = body["evidence"]
+    lineage.met[duty.index], lineage.met_at[duty.index] = body["evidence"], event.time
 
 
 def _ordered(lineage: Lineage, body: Body, event: Event) -> None:

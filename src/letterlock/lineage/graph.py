@@ -241,6 +241,8 @@ class Lineage:
     """Recipients' keys that a later card took the place of."""
     duties: dict[int, Duty] = field(default_factory=dict)
     met: dict[int, int] = field(default_factory=dict)
+    """By duty, the event that shows it as done; `met_at`: when that was recorded."""
+    met_at: dict[int, Time] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     certified: dict[int, Certified] = field(default_factory=dict)
     upto: int = -1

@@ -196,10 +196,9 @@ class Export:
 
     def _obligations(self) -> Iterator[dict[str, Any]]:
         """Tell each duty that was owed in the period, and how it stands now."""
-        times = {event.index: event.time for event in self.events}
         for duty in self.lineage.duties.values():
             met = self.lineage.met.get(duty.index)
-            ended = None if met is None else times.get(met)
+            ended = self.lineage.met_at.get(duty.index)
             if duty.since >= self.span.end or (ended is not None and ended < self.span.start):
                 continue
             yield {

@@ -261,10 +261,10 @@ class SqlStore(ABC):
             about = sa.or_(everyone, event_table.c.subject.in_(_asked(connection, subjects)))
             yield from self._events(connection, sa.and_(about, event_table.c.idx <= upto))
 
-    def every_event(self, *, upto: int) -> Iterator[Event]:
-        """Yield every event up to index `upto`, in recorded order."""
+    def every_event(self, *, upto: int, after: int = -1) -> Iterator[Event]:
+        """Yield every event from behind index `after` up to index `upto`, in recorded order."""
         with self._connected() as connection:
-            yield from self._events(connection, event_table.c.idx <= upto)
+            yield from self._events(connection, event_table.c.idx.between(after + 1, upto))
 
     def openings(
         self, *, upto: int, only: Sequence[int] | None = None
