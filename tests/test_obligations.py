@@ -394,3 +394,28 @@ def test_a_certificate_of_what_is_yet_to_be_done_shows_nothing(both, tmp_path):
     )
     states = {m["model"]: m["state"] for m in told("model", "list", "-w", both.platform)["models"]}
     assert states[first] != "destroyed"
+
+
+def test_a_no_that_lies_unjudged_raises_the_alarm(both):
+    """No sweep ran: every listing says so at once, and ends with exit 3 after fifteen minutes."""
+    said("choose", YES[0], "withdraw", "-w", both.platform, "--now", SOON)
+    minute = text_of(NOW + DAY + 60_000_000)
+    waiting = f"not judged since {SOON}: run letterlock drops publish"
+    platform = ("-w", both.platform, "--now")
+    for words in (("obligations",), ("obligations", "--open"), ("drops", "list")):
+        assert waiting in said(*words, *platform, SOON, code=0)
+    assert "nothing is overdue" not in said("obligations", "--overdue", *platform, minute)
+    assert waiting in said("obligations", "--overdue", *platform, LATE, code=3)
+    listed = told("obligations", *platform, LATE, code=3)
+    assert listed["unjudged"]["releases"] == [both.release]
+    assert listed["unjudged"]["overdue"]
+    assert "not judged yet: 1 event" in said("trace", YES[0], *platform, LATE)
+    assert "not judged yet" not in said("trace", YES[1], *platform, LATE)
+    assert "not judged yet" in said("report", "ropa", *platform, LATE)
+    period = ("--from", "2024-05-01", "--to", "2024-12-01")
+    assert told("report", "regulator", "US", *period, *platform, LATE)["unjudged"]["events"] == 1
+    said("drops", "publish", *platform, LATE)
+    assert told("obligations", *platform, LATE, code=3)["unjudged"] is None
+    assert "met late by event" in said("obligations", *platform, LATE, code=3)
+    (drop,) = owed(both, LATE, code=3)["drop"]
+    assert "late: recorded" in said("obligations", "explain", drop["obligation"], *platform, LATE)

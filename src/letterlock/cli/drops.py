@@ -62,7 +62,8 @@ def drops_publish(*, workspace: Workspace = HERE, now: Now = None, as_json: Json
 @app.command("list")
 def drops_list(*, workspace: Workspace = HERE, now: Now = None, as_json: Json = False) -> None:
     """List each release that was handed over, and its newest drop list."""
-    found = gate_of(workspace, now).drops()
+    gate = gate_of(workspace, now)
+    found, waiting = gate.drops(), gate.unjudged()
     if as_json:
         listed = [
             {
@@ -75,7 +76,7 @@ def drops_list(*, workspace: Workspace = HERE, now: Now = None, as_json: Json = 
             }
             for release, newest in found
         ]
-        show.as_json({"releases": listed})
+        show.as_json({"releases": listed, "unjudged": waiting and waiting.record()})
         return
     if not found:
         show.OUT.print("no release was handed over")
@@ -88,6 +89,8 @@ def drops_list(*, workspace: Workspace = HERE, now: Now = None, as_json: Json = 
                 f"here at version {release.current.number}"
             )
         show.OUT.print(f"release {release.id}: {said}", markup=False, soft_wrap=True)
+    if waiting is not None:
+        show.OUT.print(waiting.told(), markup=False, soft_wrap=True)
 
 
 def supersede(

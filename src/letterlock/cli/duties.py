@@ -59,20 +59,27 @@ def obligations(
     now: Now = None,
     as_json: Json = False,
 ) -> None:
-    """List what is owed, first what is due first; exit 3 while something is overdue."""
+    """List what is owed, first what is due first; exit 3 while something is overdue.
+
+    So it is while what may be a no has waited 15 minutes for `letterlock drops publish`.
+    """
     if context.invoked_subcommand is not None:
         return
     states: tuple[State, ...] = ("overdue",) if overdue else ("overdue", "open") if is_open else ()
     gate = gate_of(workspace, now)
-    found = gate.obligations(states)
+    found, waiting = gate.obligations(states), gate.unjudged()
+    late = waiting is not None and waiting.overdue
     if as_json:
-        show.as_json({"obligations": [each.record() for each in found]})
-    elif not found:
-        show.OUT.print("nothing is owed" if not states else f"nothing is {states[-1]}")
+        said = [each.record() for each in found]
+        show.as_json({"obligations": said, "unjudged": waiting and waiting.record()})
     else:
+        if waiting is not None and (waiting.overdue or not overdue):
+            show.OUT.print(waiting.told(), markup=False, soft_wrap=True)
+        if not found and waiting is None:
+            show.OUT.print("nothing is owed" if not states else f"nothing is {states[-1]}")
         for each in found:
             show.OUT.print(_line(each), markup=False)
-    raise typer.Exit(NO if gate.obligations(["overdue"]) else 0)
+    raise typer.Exit(NO if late or gate.obligations(["overdue"]) else 0)
 
 
 def _line(owed: Owed) -> str:

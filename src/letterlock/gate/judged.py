@@ -8,7 +8,7 @@ Spec: docs/spec/drops.md#6-not-judged-yet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -41,9 +41,7 @@ class Unjudged:
 
     def told(self) -> str:
         """Say it, and what to do."""
-        are = "is" if self.events == 1 else "are"
-        what = f"{counted(self.events, 'events')} that may narrow {are} not judged"
-        return f"{what} since {text_of(self.since)}: run {COMMAND}"
+        return told(self.record())
 
     def record(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -52,6 +50,13 @@ class Unjudged:
             "due": text_of(self.since + LIST_WITHIN), "overdue": self.overdue,
             "releases": list(self.releases), "command": COMMAND,
         }  # fmt: skip
+
+
+def told(record: Mapping[str, Any]) -> str:
+    """Say in words what `Unjudged.record` says."""
+    events = record["events"]
+    what = f"{counted(events, 'events')} that may narrow {'is' if events == 1 else 'are'}"
+    return f"{what} not judged since {record['since']}: run {record['command']}"
 
 
 class Judged(PublicLog):

@@ -11,6 +11,7 @@ from typing import Any
 
 from letterlock.domain import Span, Time, text_of
 from letterlock.errors import UsageError, WorkspaceError
+from letterlock.gate.judged import Judged
 from letterlock.gate.proofs import Proofs
 from letterlock.handover import sidecars
 from letterlock.policy.places import expand
@@ -21,7 +22,7 @@ from letterlock.reports.learned import Told
 from letterlock.store import files
 
 
-class Reports(Proofs):
+class Reports(Proofs, Judged):
     """The verbs that report; they record nothing."""
 
     def sidecars(self, release: str, out: Path | None = None) -> Path:
@@ -58,6 +59,7 @@ class Reports(Proofs):
             witnesses=tuple(w.name.decode(errors="replace") for w in policy.witnesses),
             declared=tuple(declared),
             keys=tuple(sorted(Counter(each.use for each in self.introduced()).items())),
+            unjudged=0 if (waiting := self.unjudged()) is None else waiting.events,
         )
         return ropa.record(rules, self.lineage(upto), kept, self.origin, upto)
 
@@ -94,7 +96,7 @@ class Reports(Proofs):
         rules, upto, span = self.rules(), self.store.head().index, Span(start, end)
         public = self.published()
         published = 0 if public is None else public.size
-        places = expand([region])
+        places, waiting = expand([region]), self.unjudged()
         export = regulator.Export(
             code=region,
             span=span,
@@ -106,6 +108,7 @@ class Reports(Proofs):
             figures=self._manifest_of,
             origin=self.origin,
             upto=upto,
+            unjudged=None if waiting is None else waiting.record(),
         )
         return export.record()
 

@@ -17,6 +17,7 @@ from letterlock.errors import LetterlockError, VerificationError, WorkspaceError
 from letterlock.evidence import receipt
 from letterlock.evidence.entries import Public, entries_of, read
 from letterlock.gate.handover import Handovers
+from letterlock.gate.judged import Unjudged
 from letterlock.gate.obligations import Owed
 from letterlock.handover import logged
 from letterlock.lineage.graph import Delivery, Lineage, Model, Release, Version
@@ -139,7 +140,10 @@ def _delivery(each: Delivery) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Trace:
-    """The whole answer; `untold` are releases of which it cannot be told, and why."""
+    """The whole answer; `untold` are releases of which it cannot be told, and why.
+
+    `unjudged`: what may take her out of one that she is in, and that no sweep has seen.
+    """
 
     subject: str
     as_of: Time
@@ -150,6 +154,7 @@ class Trace:
     releases: tuple[InRelease, ...]
     asked: int
     untold: Mapping[str, str] = field(default_factory=dict)
+    unjudged: Unjudged | None = None
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -170,6 +175,7 @@ class Trace:
             "releases_asked": self.asked,
             "releases": [each.record() for each in self.releases],
             "untold": dict(self.untold),
+            "unjudged": self.unjudged and self.unjudged.record(),
         }
 
 
@@ -205,6 +211,7 @@ class Tracing(Handovers):
             subject, self.now(), lineage.upto, len(hers), sum(e.body is None for e in hers),
             tuple(e.index for e in hers if e.kind == receipt.KIND and e.body is not None),
             tuple(found), len(sealed), untold,
+            self.unjudged(subject, [each.release.id for each in found]),
         )  # fmt: skip
 
     def _in_release(

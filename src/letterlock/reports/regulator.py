@@ -58,6 +58,8 @@ class Export:
     figures: Figures
     origin: str
     upto: int
+    unjudged: Mapping[str, Any] | None = None
+    """What may narrow and no sweep has seen, as `gate.judged.Unjudged.record`; None: nothing."""
     spoken_of: set[int] = field(default_factory=set)
 
     @property
@@ -82,6 +84,7 @@ class Export:
             "releases": list(self._releases()),
             "deliveries": list(self._deliveries()),
             "obligations": list(self._obligations()),
+            "unjudged": self.unjudged,
         }
         return {
             "format": FORMAT,
@@ -306,6 +309,9 @@ def page(record: Mapping[str, Any]) -> str:
         Section("4", "What is owed", (
             _rows("Obligations", record["obligations"], (
                 "obligation", "duty", "cause", "owner", "since", "due", "state", "evidence",
+            )),
+            _rows("Not judged yet", [record["unjudged"]] if record["unjudged"] else [], (
+                "events", "since", "due", "command",
             )),
         )),
         Section("5", "What is not in it", (listed("Not shown", record["not_in_it"]),)),

@@ -40,12 +40,14 @@ class Kept:
 
     `people` counts members and others by where they are said to live now; `witnesses` are the names
     in log.policy, `declared` pairs of requirement and text, `keys` pairs of use and number.
+    `unjudged` counts the events that may narrow and that no sweep has seen.
     """
 
     people: Mapping[str, tuple[int, int]]
     witnesses: tuple[str, ...]
     declared: tuple[tuple[str, str], ...]
     keys: tuple[tuple[str, int], ...]
+    unjudged: int = 0
 
 
 def record(rules: Rulebook, lineage: Lineage, kept: Kept, origin: str, upto: int) -> Form:
@@ -66,7 +68,7 @@ def record(rules: Rulebook, lineage: Lineage, kept: Kept, origin: str, upto: int
             unknown("Third countries", "in which country a recipient is, is not recorded"),
             unknown("Safeguards of Art. 49(1), second subparagraph", _NOT_TOLD),
         )),
-        Section("(f)", "Time limits for erasure", (*_limits(rules, lineage, newest),)),
+        Section("(f)", "Time limits for erasure", (*_limits(rules, lineage, newest, kept),)),
         Section("(g)", "Technical and organisational security measures, as recorded", (
             *_measures(rules, lineage, kept, origin),
         )),
@@ -162,7 +164,9 @@ def _recipients(rules: Rulebook, lineage: Lineage) -> Iterator[Field]:
     yield table("Recipients", columns, rows, "recipient.registered")
 
 
-def _limits(rules: Rulebook, lineage: Lineage, policy: PolicyVersion | None) -> Iterator[Field]:
+def _limits(
+    rules: Rulebook, lineage: Lineage, policy: PolicyVersion | None, kept: Kept
+) -> Iterator[Field]:
     yield unknown("Retention of the items themselves", "the platform's own tables stay in place")
     said = policy.withdrawal if policy is not None else None
     if said is None or policy is None:
@@ -182,6 +186,8 @@ def _limits(rules: Rulebook, lineage: Lineage, policy: PolicyVersion | None) -> 
     yield Field("Obligations met", len(lineage.met), source=source)
     yield Field("Obligations open", open_, source=source)
     yield Field("Of these overdue", late, source=source)
+    waiting = "what was recorded since the last drop lists and heads"
+    yield Field("Events that may narrow, not judged yet", kept.unjudged, source=waiting)
 
 
 def _measures(rules: Rulebook, lineage: Lineage, kept: Kept, origin: str) -> Iterator[Field]:

@@ -25,6 +25,9 @@ def _lines(record: Record) -> Iterator[str]:
         yield from _release(release)
     for name, why in record["untold"].items():
         yield f"release {name} cannot be told: {why}"
+    if (waiting := record["unjudged"]) is not None:
+        events, since = waiting["events"], waiting["since"]
+        yield f"not judged yet: {_many(events, 'event')} since {since} that may take her out"
 
 
 def _recorded(recorded: Record) -> Iterator[str]:
@@ -57,7 +60,10 @@ def _release(release: Record) -> Iterator[str]:
     for model in release["models"]:
         yield _model(model)
     for owed in release["obligations"]:
-        met = f" by event {owed['evidence']}" if owed["state"] == "met" else f", due {owed['due']}"
+        late = " late" if owed["late"] else ""
+        met = f", due {owed['due']}"
+        if owed["state"] == "met":
+            met = f"{late} by event {owed['evidence']}"
         yield f"  {owed['obligation']} {owed['state']}{met}, {word(owed['owner'])}: {owed['what']}"
 
 
