@@ -415,7 +415,7 @@ class Handovers(Releases, Proofs, Models):
         gone = [each.record() for each in said.destroyed_models]
         return [
             Draft("release.acknowledged", {**about, "note": whole}),
-            *self.models_told(said.recipient, made, whole),
+            *self.models_told(said.recipient, made, sha256(data)),
             *self.destroyed_told(said.recipient, gone, whole),
         ]
 
