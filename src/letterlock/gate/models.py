@@ -73,7 +73,7 @@ class Models(Obligations):
     ) -> list[Draft]:
         """Return what is to be recorded of the models that an inventory tells: those that are new.
 
-        `note` is the hash of the inventory. To be recorded in one go with its acknowledgement. Raises
+        `note`: the inventory's hash. To be recorded in one go with its acknowledgement. Raises
         InputError for a model that is another's, or comes of what is not known.
         """
         known, new = self.lineage().models, []
