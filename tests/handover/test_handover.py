@@ -14,7 +14,7 @@ import workspaces as w
 from commands import said, told
 from companies import Companies
 from histories import certified
-from letterlock.domain import Signature, sha256
+from letterlock.domain import Signature, sha256, text_of
 from letterlock.errors import (
     ApprovalError,
     GateClosed,
@@ -29,7 +29,10 @@ from letterlock.gate.handover import Delivered, key_body
 from letterlock.handover import age, card, grant, reads
 from letterlock.handover.reads import Read
 from letterlock.inbox import Inbox, models
-from letterlock.lineage import draw, inventory
+from letterlock.ledger import Event
+from letterlock.lineage import disgorge, draw, inventory, openlineage
+from letterlock.lineage.fold import take
+from letterlock.lineage.graph import Source
 from letterlock.lineage.inventory import Trained, Unaccounted
 from letterlock.record import note
 from letterlock.record.note import Kind, SecretSigner
@@ -654,6 +657,89 @@ def test_the_platform_names_the_model_that_is_wrong(signed: tuple[Companies, byt
     with pytest.raises(InputError, match=r"model 111111111111 \(m-1\): .* not registered"):
         acknowledge(both, replace(inventory.parse(data), models=made).sign(signer(both)))
     assert sizes(both) == (1, 0)
+
+
+def made_of(both: Companies, name: str, **sources: list[str]) -> str:
+    """Register a model in the inbox; returns its digest."""
+    weights = both.inbox / name
+    weights.mkdir()
+    (weights / "w").write_text(name)
+    line = models.register(both.inbox, weights, name, now=w.NOW, **sources)
+    return str(line["model"])
+
+
+def test_a_model_may_also_come_of_one_that_is_not_ours(signed: tuple[Companies, bytes]):
+    """A public one, fine-tuned on the release: it is told, and an order reaches what came of it."""
+    both, _ = signed
+    public = f"{'ab' * 32}:fine-tune:https://models.example/base"
+    tuned = made_of(both, "tuned", releases=[both.release], externals=[public])
+    # Of before there were external ones: a model that this inbox does not know.
+    older = {"model": "cd" * 32, "how": "adapter"}
+    line = models.told(both.inbox)[0]
+    released = {"release": both.release, "version": 0}
+    line |= {"model": "e" * 64, "name": "older", "sources": [released, older]}
+    reads.append(both.received / reads.MODELS, line)
+    acknowledge(both, Inbox(both.inbox, now=w.NOW).inventory(both.release))
+    gate = both.gate()
+    try:
+        lineage = gate.lineage()
+        assert [m.digest for m in lineage.models_of(both.release)] == [tuned, "e" * 64]
+        (source,) = (s for s in lineage.models[tuned].sources if s.external)
+        assert (source.external, source.digest, source.how) == (
+            "https://models.example/base", "ab" * 32, "fine-tune",
+        )  # fmt: skip
+        assert lineage.models["e" * 64].sources[1] == Source(
+            how="adapter", external="not named", digest="cd" * 32
+        )
+        assert set(lineage.versions_of(tuned)) == {both.release}
+        assert list(lineage.ancestors(tuned)) == []
+        assert {m.digest for m in disgorge.reached(lineage, [both.release]).models} == {
+            tuned, "e" * 64,
+        }  # fmt: skip
+    finally:
+        gate.close()
+    at = ("-w", both.platform, "--now", text_of(w.NOW))
+    assert "fine-tune of https://models.example/base (external, abababababab)" in said(
+        "model", "list", *at
+    )
+    assert "fine-tune of https://models.example/base, external" in said("lineage", *at)
+    gate = both.gate()
+    try:
+        events = openlineage.lines(openlineage.run_events(gate.lineage(), gate.origin)).decode()
+    finally:
+        gate.close()
+    assert f"model/{'ab' * 32}" in events
+
+
+def test_what_is_registered_is_no_external_model(signed: tuple[Companies, bytes]):
+    """Whatever is said: what the release taught the one, the other has, and both are reached."""
+    both, _ = signed
+    base = made_of(both, "base", releases=[both.release])
+    acknowledge(both, Inbox(both.inbox, now=w.NOW).inventory(both.release))
+    gate = both.gate()
+    try:
+        shown = {"external": "public", "digest": base, "how": "merge"}
+        body = {
+            "model": "f" * 64, "name": "laundered", "owner": w.RECIPIENT, "sources": [shown],
+            "files": 1, "bytes": 1, "note": "",
+        }  # fmt: skip
+        lineage = gate.lineage()
+        take(lineage, Event(lineage.upto + 1, w.NOW, "model.trained", body))
+        assert lineage.models["f" * 64].sources == (Source(model=base, how="merge"),)
+        assert [m.digest for m in lineage.models_of(both.release)] == [base, "f" * 64]
+    finally:
+        gate.close()
+
+
+@pytest.mark.parametrize(
+    "public", ["abab:fine-tune:x", f"{'ab' * 32}:stolen:x", f"{'ab' * 32}:fine-tune", "", "::"]
+)
+def test_an_external_model_is_named_whole(signed: tuple[Companies, bytes], public: str):
+    """By a SHA-256, how, and what it is called."""
+    both, _ = signed
+    with pytest.raises(UsageError, match="DIGEST:HOW:NAME"):
+        made_of(both, "tuned", releases=[both.release], externals=[public])
+    assert models.told(both.inbox) == []
 
 
 def test_a_part_of_what_is_gone_is_not_destroyed_again(signed: tuple[Companies, bytes]):

@@ -76,6 +76,22 @@ def test_the_model_is_recorded_with_its_sources(copy, tmp_path):
     events.read("model.trained", {**found, "note": ""})
 
 
+def test_a_training_may_start_from_a_model_that_is_not_ours(made, copy, tmp_path):
+    """It is told by name and digest, and counts as a source beside the release."""
+    weights = tmp_path / "weights"
+    with training(weights) as run:
+        train(weights, run, copy)
+        run.comes_of("ab" * 32, "fine-tune", external="https://models.example/base")
+    (found,) = models(copy)
+    assert found["sources"][1:] == [
+        {"external": "https://models.example/base", "digest": "ab" * 32, "how": "fine-tune"}
+    ]
+    (told,) = inventory.parse(Inbox(tmp_path / "inbox", now=NOW).inventory(made.release)).models
+    assert [*told.sources] == found["sources"]
+    with pytest.raises(UsageError, match="DIGEST:HOW:NAME"), training(weights) as run:
+        run.comes_of("base", "fine-tune", external="x")
+
+
 def test_the_oldest_list_that_was_read_under_counts(made, copy, tmp_path):
     """Whoever came onto a later list, while it was trained, may be in the model."""
     names = names_of(copy)

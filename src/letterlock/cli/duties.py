@@ -181,6 +181,10 @@ def register(
     model: Annotated[
         list[str] | None, typer.Option("--from-model", help="A model it came of, DIGEST:HOW.")
     ] = None,
+    external: Annotated[
+        list[str] | None,
+        typer.Option("--from-external", help="Somebody else's model it came of, DIGEST:HOW:NAME."),
+    ] = None,
     owner: Annotated[str, typer.Option(help="Whose it is: a registered recipient.")] = "",
     run: Annotated[str, typer.Option(help="In an inbox: whose reads it accounts for.")] = "",
     inbox: Inbox = None,
@@ -192,7 +196,8 @@ def register(
     if inbox is not None:
         clock = moment(now)
         line = inbox_models.register(
-            inbox, folder, name, releases=release or (), models=model or (), run=run,
+            inbox, folder, name, releases=release or (), models=model or (),
+            externals=external or (), run=run,
             now=wall_clock() if clock is None else clock,
         )  # fmt: skip
         if as_json:
@@ -202,7 +207,12 @@ def register(
         show.OUT.print("the platform learns of it with the next inventory: letterlock inventory")
         return
     found = gate_of(workspace, now).register_model(
-        folder, name, releases=release or (), models=model or (), owner=owner
+        folder,
+        name,
+        releases=release or (),
+        models=model or (),
+        externals=external or (),
+        owner=owner,
     )
     if as_json:
         show.as_json({**_record(found.model), "owed": [duty.id for duty in found.owed]})
@@ -319,14 +329,21 @@ def _record(model: Model) -> dict[str, Any]:
 def _source(source: Source) -> dict[str, Any]:
     if source.release:
         return {"release": source.release, "version": source.version}
+    if source.external:
+        return {"external": source.external, "digest": source.digest, "how": source.how}
     return {"model": source.model, "how": source.how}
 
 
 def _sources(sources: Iterable[Source]) -> str:
-    return ", ".join(
-        f"release {s.release}@{s.version}" if s.release else f"{s.how} of {s.model:.12}"
-        for s in sources
-    )
+    return ", ".join(map(_came_of, sources))
+
+
+def _came_of(source: Source) -> str:
+    if source.release:
+        return f"release {source.release}@{source.version}"
+    if source.external:
+        return f"{source.how} of {source.external} (external, {source.digest:.12})"
+    return f"{source.how} of {source.model:.12}"
 
 
 def _state(model: Model) -> str:

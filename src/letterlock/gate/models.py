@@ -11,7 +11,7 @@ from letterlock.domain import RecipientClass, sha256, text_of
 from letterlock.errors import InputError, UsageError
 from letterlock.gate.obligations import Obligations
 from letterlock.ledger import Draft, Event
-from letterlock.lineage import certificate, duties
+from letterlock.lineage import certificate, duties, events
 from letterlock.lineage.certificate import Certificate
 from letterlock.lineage.digest import digest_of
 from letterlock.lineage.events import HOWS
@@ -33,20 +33,23 @@ class Registered(NamedTuple):
 class Models(Obligations):
     """The verbs about models."""
 
-    def register_model(
+    def register_model(  # noqa: PLR0913 - its files, its name, what it came of, and whose it is
         self,
         folder: Path,
         name: str,
         *,
         releases: Iterable[str] = (),
         models: Iterable[str] = (),
+        externals: Iterable[str] = (),
         owner: str = "",
     ) -> Registered:
         """Register the model whose files are in `folder`.
 
         `releases`: RELEASE, or RELEASE@VERSION of an older one. `models`: DIGEST:HOW, the digest
-        may be cut short. `owner`: a registered recipient; left out: the one whose releases they
-        are. Raises UsageError, InputError for what cannot be.
+        may be cut short. `externals`: DIGEST:HOW:NAME of models that nobody registered, such as a
+        public one. `owner`: a registered recipient; left out: the one whose releases they are.
+
+        Raises UsageError, InputError for what cannot be.
         """
         weights, lineage = digest_of(folder), self.lineage()
         sources = [_of_release(lineage, said) for said in releases]
@@ -54,6 +57,7 @@ class Models(Obligations):
         if not sources:
             raise UsageError("say what it came of: --from RELEASE, or --from-model DIGEST:HOW")
         owner = owner or _owner(lineage, sources)
+        sources += [events.external(said) for said in externals]
         if owner not in self.rules().recipients:
             raise UsageError(f"nobody is registered as recipient {owner!r}")
         said = {

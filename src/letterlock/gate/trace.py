@@ -373,7 +373,7 @@ def _by_release(lineage: Lineage) -> dict[str, list[Learned]]:
         for source in model.sources:
             if source.release:
                 mine.setdefault(source.release, set()).add(source.version)
-            else:
+            elif source.model:
                 came_of = source.model
                 for release, versions in of_model.get(source.model, {}).items():
                     mine.setdefault(release, set()).update(versions)

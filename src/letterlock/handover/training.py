@@ -18,6 +18,7 @@ from letterlock.handover import reads
 from letterlock.handover.admission import Clock, real_time
 from letterlock.handover.reader import OnDrop, ReleaseReader
 from letterlock.handover.received import recipient_of
+from letterlock.lineage import events
 from letterlock.lineage.digest import digest_of
 from letterlock.lineage.events import HOWS
 
@@ -31,6 +32,7 @@ class Training:
         self._folder, self._name, self._owner, self._now = folder, name, owner, now
         self._opened: dict[Path, str] = {}
         self._models: dict[str, str] = {}
+        self._externals: dict[str, dict[str, str]] = {}
 
     @property
     def opened(self) -> tuple[Path, ...]:
@@ -62,12 +64,16 @@ class Training:
         self._check_known()
         return reader
 
-    def comes_of(self, model: str, how: str) -> None:
-        """Say that the model also comes of another one, by its digest.
+    def comes_of(self, model: str, how: str, *, external: str = "") -> None:
+        """Say that the model also comes of another one, by its digest (SHA-256).
 
-        Raises UsageError, here or when a release is opened, if no inbox of those knows that model:
+        `external`: the name or address of one that is not of this inbox, such as a public one.
+        Raises UsageError, here or when a release is opened, if no inbox of those knows another one:
         the platform would refuse every inventory that tells of it.
         """
+        if external:
+            self._externals[model] = events.external(f"{model}:{how}:{external}")
+            return
         if how not in HOWS:
             raise UsageError(f"{how!r} is none of {', '.join(HOWS)}")
         self._models[model] = how
@@ -80,7 +86,8 @@ class Training:
         if unknown := self._models.keys() - known:
             raise UsageError(
                 f"no model {', '.join(sorted(unknown))} is registered in this inbox, so nothing "
-                "can come of it: `letterlock model register --inbox` registers it first"
+                "can come of it: `letterlock model register --inbox` registers it first; of "
+                "somebody else's model say what it is called: external=NAME"
             )
 
     def record(self) -> str:
@@ -115,6 +122,7 @@ class Training:
             yield {"release": release, "version": version}
         for model, how in sorted(self._models.items()):
             yield {"model": model, "how": how}
+        yield from (said for _, said in sorted(self._externals.items()))
 
 
 def _models(inbox: Path) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,13 +21,15 @@ from letterlock.handover.reads import Read
 from letterlock.lineage import certificate
 from letterlock.lineage.certificate import Certificate
 from letterlock.lineage.digest import digest_of
-from letterlock.lineage.events import HOWS, read
+from letterlock.lineage.events import HOWS, external, read
 from letterlock.lineage.inventory import Unaccounted
 from letterlock.release import manifest
 
 RECEIVED: Final = "received"
 DESTROYED: Final = "destroyed.jsonl"
 PAST: Final = "past"
+UNNAMED: Final = "not named"
+"""What an external model is called of which only the digest was said."""
 
 _LINE: Final[strict.Shape] = {
     "at": int, "run": str, "model": str, "name": str, "owner": str,
@@ -43,12 +45,14 @@ def register(  # noqa: PLR0913 - a model, what it came of, who read it, when
     *,
     releases: Iterable[str] = (),
     models: Iterable[str] = (),
+    externals: Iterable[str] = (),
     run: str = "",
     now: Time,
 ) -> dict[str, Any]:
     """Note that the model in `folder` came of received releases, or of models of this inbox.
 
-    `models`: DIGEST:HOW, the digest may be cut short. `run`: the reads of which run it accounts
+    `models`: DIGEST:HOW, the digest may be cut short. `externals`: DIGEST:HOW:NAME of models of
+    others, such as a public one. `run`: the reads of which run it accounts
     for. Returns the line, which stands beside every release that is in the model.
     Raises UsageError, InputError, WorkspaceError.
     """
@@ -68,6 +72,7 @@ def register(  # noqa: PLR0913 - a model, what it came of, who read it, when
         places |= dict.fromkeys(_where(inbox, earlier["model"]))
     if not sources:
         raise UsageError("say what it came of: --from RELEASE, or --from-model DIGEST:HOW")
+    sources += [external(said) for said in externals]
     if any(each["model"] == weights.digest for each in told(inbox)):
         raise UsageError(f"these files are registered already: {weights.digest}")
     line = {
@@ -124,14 +129,23 @@ def trained_in(place: Path) -> list[dict[str, Any]]:
     """Return the models that came of the release in a folder, each once. As `models_in`.
 
     Of one that several runs made, the same bytes each time, the sources are those of all of them,
-    and of a release the oldest version: whoever may be in it is said to be.
+    and of a release the oldest version: whoever may be in it is said to be. A source that is no
+    model of this inbox is said to be external: the platform knows it, or it is none of ours.
     """
     found: dict[str, dict[str, Any]] = {}
+    known_here = {each["model"] for each in told(place.parents[1])}
     for line in models_in(place):
+        line["sources"] = [_known(each, known_here) for each in line["sources"]]
         known = found.setdefault(line["model"], line)
         if known is not line:
             known["sources"] = _joined([*known["sources"], *line["sources"]])
     return list(found.values())
+
+
+def _known(source: dict[str, Any], models: Container[str]) -> dict[str, Any]:
+    if "model" not in source or source["model"] in models:
+        return source
+    return {"external": UNNAMED, "digest": source["model"], "how": source["how"]}
 
 
 def _joined(sources: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -140,13 +140,18 @@ def _of_model(model: Model) -> Node:
     if model.destroyed is not None:
         state = "destroyed" if model.gone else "destroyed in part"
     says = [f"of {model.owner}", f"digest {model.digest:.{_SHORT}}"]
+    says += [
+        f"{s.how} of {s.external}, external, digest {s.digest:.{_SHORT}}"
+        for s in model.sources
+        if s.external
+    ]
     return Node(model.digest, "model", model.name, state, says)
 
 
 def _into(lineage: Lineage, model: Model, nodes: Mapping[str, Node]) -> Iterator[Edge]:
     """Yield what leads to a model: the copy it learned from, if its owner has one, or a model."""
     for source in model.sources:
-        if source.model:
+        if not source.release:
             if source.model in nodes:
                 yield Edge(source.model, model.digest, source.how)
             continue

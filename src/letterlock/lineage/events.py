@@ -13,7 +13,7 @@ from types import NoneType
 from typing import Any, Final, TypeAlias
 
 from letterlock.domain import Reason
-from letterlock.errors import InputError
+from letterlock.errors import InputError, UsageError
 from letterlock.evidence import strict
 
 Body: TypeAlias = Mapping[str, Any]
@@ -95,6 +95,7 @@ _QUERY: Final[strict.Shape] = {
 }  # fmt: skip
 _OF_RELEASE: Final[strict.Shape] = {"release": str, "version": int}
 _OF_MODEL: Final[strict.Shape] = {"model": str, "how": str}
+_EXTERNAL: Final[strict.Shape] = {"external": str, "digest": str, "how": str}
 _PLACE: Final[strict.Shape] = {"where": str, "outcome": str, "what": str}
 _SIGNATURE: Final[strict.Shape] = {"operator": str, "signature": str}
 
@@ -141,10 +142,30 @@ def _sources(value: list[object], where: str) -> None:
         if isinstance(each, dict) and "release" in each:
             strict.shaped(each, _OF_RELEASE, where)
             _CHECKS["release"](each["release"], where)
+        elif isinstance(each, dict) and "external" in each:
+            source = strict.shaped(each, _EXTERNAL, where)
+            _name(source["external"], f"{where}: external")
+            _CHECKS["manifest"](source["digest"], where)
+            _one_of(HOWS)(source["how"], where)
         else:
             source = strict.shaped(each, _OF_MODEL, where)
             _CHECKS["manifest"](source["model"], where)
             _one_of(HOWS)(source["how"], where)
+
+
+def external(said: str) -> dict[str, str]:
+    """Return the source that DIGEST:HOW:NAME stands for. Raises UsageError for anything else."""
+    digest, _, rest = said.partition(":")
+    how, _, name = rest.partition(":")
+    found = {"external": name, "digest": digest, "how": how}
+    try:
+        _sources([found], "model.trained: sources")
+    except InputError as error:
+        raise UsageError(
+            f"{said!r}: write DIGEST:HOW:NAME; the digest is a SHA-256, HOW is "
+            f"{', '.join(HOWS)}, and the name or address has up to {_LONGEST_NAME} characters"
+        ) from error
+    return found
 
 
 def _reasons(value: Body, where: str) -> None:

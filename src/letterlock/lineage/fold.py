@@ -249,8 +249,10 @@ def _dropped(lineage: Lineage, body: Body, event: Event) -> None:
 def _trained(lineage: Lineage, body: Body, event: Event) -> None:
     if not body["model"] or body["model"] in lineage.models:
         raise InputError(f"model {body['model']} is registered already")
-    sources = tuple(Source(**source) for source in body["sources"])
+    sources = tuple(_source(lineage, source) for source in body["sources"])
     for source in sources:
+        if source.external:
+            continue
         if source.release:
             found = _release(lineage, {"release": source.release})
             if source.version > found.dropped_to:
@@ -261,6 +263,13 @@ def _trained(lineage: Lineage, body: Body, event: Event) -> None:
         body["model"], body["name"], body["owner"], sources,
         body["files"], body["bytes"], event.index, event.time,
     )  # fmt: skip
+
+
+def _source(lineage: Lineage, said: Body) -> Source:
+    """Return what a model came of: one that is registered is no external one, whatever is said."""
+    if said.get("digest") in lineage.models:
+        return Source(model=said["digest"], how=said["how"])
+    return Source(**said)
 
 
 def _destroyed(lineage: Lineage, body: Body, event: Event) -> None:

@@ -131,12 +131,18 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a model came of: a version of a release, or (`how`) another model."""
+    """What a model came of: a version of a release, or (`how`) another model.
+
+    `external`: what a model is called, or where it is, that no release is in and nobody registered;
+    then `digest` is its, and `model` is empty.
+    """
 
     release: str = ""
     version: int = 0
     model: str = ""
     how: str = ""
+    external: str = ""
+    digest: str = ""
 
 
 @dataclass(slots=True)

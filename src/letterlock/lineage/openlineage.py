@@ -102,6 +102,9 @@ class _Teller:
             if source.release:
                 release = self.lineage.releases[source.release]
                 inputs.append(self._copy(model.owner, release, source.version))
+            elif source.external:
+                where = f"{self.namespace}/external"
+                inputs.append(_dataset(where, f"model/{source.digest}", source.digest))
             else:
                 inputs.append(self._model(self.lineage.models[source.model]))
         # Only the end of a training is recorded: its beginning is not known here.
