@@ -40,10 +40,14 @@ from workspaces import (
     SILENT,
     STRANGER,
     YES,
+    columns,
     messages,
     refusal,
     rows_of,
     workspace,
+)
+from workspaces import (
+    write as table_of,
 )
 
 LEAVER = YES[1]
@@ -121,19 +125,64 @@ def run(capsys, *words):
 # ── held against plain loops ──────────────────────────────────────────────────────────────────
 
 
-def slow(gate, release):
-    """Count, from what was withheld, everybody's rows of a release by class and role."""
+def slow(gate, release, without=""):
+    """Count, from what was withheld, everybody's rows of a release by class and role.
+
+    Of a version that somebody was dropped from, the rows that do not name her.
+    """
     path = gate.folder / "releases" / release.id / manifest.PRIVATE / manifest.WITHHELD
     stayed = set(pq.read_table(path).column("item").to_pylist())
     found = Counter()
     for row in messages():
         if row["id"] not in stayed:
             quoted = {quote["id"] for quote in row["quoted"]}
+            if without in {row["sender"], *row["receivers"], *quoted}:
+                continue
             for role, names in zip(
                 ROLES, ({row["sender"]}, set(row["receivers"]), quoted), strict=True
             ):
                 found.update((name, row["kind"], role) for name in names)
     return found
+
+
+def rows_of_version(found, number):
+    """Return what a trace says of somebody's rows in one version of a release."""
+    return found.record()["versions"][number]["rows"]
+
+
+def told(gate, release, number):
+    """Return what the traces of everybody say of a version, as `slow` counts."""
+    return Counter({
+        (name, row["data_class"], row["role"]): row["rows"]
+        for name in (*MEMBERS, STRANGER)
+        for each in gate.trace(name).releases if each.release.id == release.id
+        for row in rows_of_version(each, number)
+    })  # fmt: skip
+
+
+def test_every_version_is_counted_as_a_loop_counts_it(gate):
+    """Of the version that was superseded too, by the index, though nobody asked while it was here.
+
+    So it is of all versions when the rows are destroyed: what names people is kept, and the table
+    may be another by then. Each is still proved to be, or not to be, in the release.
+    """
+    old = next(iter(gate.lineage().releases.values()))
+    shutil.rmtree(gate.folder / TRACE)
+    zero, one = slow(gate, old), slow(gate, old, without=LEAVER)
+    assert sum(zero.values()) > sum(one.values()) > 0
+    assert (told(gate, old, 0), told(gate, old, 1)) == (zero, one)
+    for name in (LEAVER, YES[0]):
+        proof = gate.member_proof(name, old.id)
+        before = gate.trace(name).record()
+        shutil.rmtree(gate.folder / TRACE)
+        shutil.move(gate.folder / "releases" / old.id / manifest.OUTGOING / "data", gate.folder)
+        assert gate.trace(name).record() == before
+        assert gate.member_proof(name, old.id) == proof
+        shutil.move(gate.folder / "data", gate.folder / "releases" / old.id / manifest.OUTGOING)
+    shutil.rmtree(gate.folder / TRACE)
+    shutil.rmtree(gate.folder / "releases" / old.id / manifest.OUTGOING / "data")
+    gate.add_table("mail", table_of(gate.folder / "new.parquet", messages(10)), columns())
+    assert (told(gate, old, 0), told(gate, old, 1)) == (zero, one)
 
 
 def test_everybodys_rows_are_counted_as_a_loop_counts_them(gate):
@@ -145,7 +194,7 @@ def test_everybodys_rows_are_counted_as_a_loop_counts_them(gate):
         rows = {
             (name, row["data_class"], row["role"]): row["rows"]
             for each in mine
-            for row in each.record()["rows"]
+            for row in rows_of_version(each, 0)
         }
         assert rows == {key: n for key, n in expected.items() if key[0] == name}
         seen += len(rows)
@@ -169,7 +218,8 @@ def test_who_left_is_in_the_old_version_alone(gate):
     assert {owed.duty.model for owed in mine.owed if owed.duty.duty == "forget"} == {
         "a" * 64, "b" * 64,
     }  # fmt: skip
-    assert mine.held  # asked while they were there
+    assert mine.held[0]
+    assert rows_of_version(mine, 1) == []
 
 
 def test_who_stayed_is_in_both(gate):
@@ -185,10 +235,12 @@ def test_who_stayed_is_in_both(gate):
 
 
 def test_rows_that_are_gone_are_not_guessed(gate):
-    """Where nobody asked while they were there, her rows cannot be told; that she was in it can."""
+    """Where nobody asked and the index is gone, her rows cannot be told; that she was in it can."""
     shutil.rmtree(gate.folder / TRACE)
+    shutil.rmtree(gate.folder / "index" / "mail")
     (mine,) = gate.trace(LEAVER).releases
-    assert mine.held is None
+    assert mine.held == {0: None}
+    assert rows_of_version(mine, 0) is None
     assert [version.number for version in mine.versions] == [0]
     assert "cannot be told any more" in "\n".join(lines(gate.trace(LEAVER).record()))
 
@@ -271,7 +323,9 @@ def test_text_and_json_agree(gate, capsys):
         words += [d["grant"] for d in each["deliveries"]]
         words += [m["model"][:12] for m in each["models"]]
         words += [f"{o['obligation']} {o['state']}" for o in each["obligations"]]
-        words += [f"{row['data_class']}: {row['rows']}" for row in each["rows"]]
+        words += [
+            f"{row['data_class']}: {row['rows']}" for of in each["versions"] for row in of["rows"]
+        ]
         assert all(word in text for word in words)
     assert len(record["releases"][0]["obligations"]) >= 4
 

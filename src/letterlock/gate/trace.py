@@ -6,14 +6,21 @@ version, in files made when they are first needed (store/lookup.py). GDPR Art. 1
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
 from letterlock.domain import Role, Time, sha256, text_of
-from letterlock.errors import LetterlockError, VerificationError, WorkspaceError
+from letterlock.errors import (
+    InputError,
+    LetterlockError,
+    ReleaseError,
+    VerificationError,
+    WorkspaceError,
+)
 from letterlock.evidence import receipt
 from letterlock.evidence.entries import Public, entries_of, read
 from letterlock.gate.handover import Handovers
@@ -23,7 +30,10 @@ from letterlock.handover import logged
 from letterlock.lineage.graph import Delivery, Lineage, Model, Release, Version
 from letterlock.record import memberset, merkle
 from letterlock.release import manifest, presence
+from letterlock.release.affected import Affected, released_in
+from letterlock.release.presence import Row
 from letterlock.reports import dossier
+from letterlock.sources.index import item_keys
 from letterlock.store import lookup
 from letterlock.store.lookup import Held, NameFile, Rows
 
@@ -58,14 +68,15 @@ class Learned:
 class InRelease:
     """A release that she is, or was, in: `versions` are those that hold her.
 
-    `held` is None where it cannot be told any more; `listed` the number of the first drop list
+    `held`: classes and roles of her rows in each of these, None where it cannot be told any more;
+    `listed` is the number of the first drop list
     that she is on, 0 for none.
     """
 
     release: Release
     pseudonym: bytes
     versions: tuple[Version, ...]
-    held: tuple[Held, ...] | None
+    held: Mapping[int, tuple[Held, ...] | None]
     listed: int
     models: tuple[Learned, ...]
     owed: tuple[Owed, ...]
@@ -96,18 +107,9 @@ class InRelease:
                     "sealed_at": text_of(each.time),
                     "event": each.index,
                     "names_her": each in self.versions,
+                    "rows": _rows(self.held.get(each.number, ())),
                 }
                 for each in release.versions
-            ],
-            "rows": None
-            if self.held is None
-            else [
-                {
-                    "data_class": each.data_class,
-                    "role": Role(each.role).name.lower(),
-                    "rows": each.rows,
-                }
-                for each in self.held
             ],
             "recalled_at": None if release.recalled is None else text_of(release.recalled),
             "drop_list": self.listed or None,
@@ -115,6 +117,15 @@ class InRelease:
             "models": [each.record() for each in self.models],
             "obligations": [each.record() for each in self.owed],
         }
+
+
+def _rows(held: tuple[Held, ...] | None) -> list[dict[str, Any]] | None:
+    if held is None:
+        return None
+    return [
+        {"data_class": each.data_class, "role": Role(each.role).name.lower(), "rows": each.rows}
+        for each in held
+    ]
 
 
 def _delivery(each: Delivery) -> dict[str, Any]:
@@ -200,7 +211,7 @@ class Tracing(Handovers):
                 if release.key not in tokens:
                     secret = self.vrf_secret(release.key)
                     tokens[release.key] = secret.token(memberset.alpha(self.origin, subject))
-                each = self._in_release(lineage, release, tokens[release.key], owed)
+                each = self._in_release(lineage, release, subject, tokens[release.key], owed)
             except LetterlockError as error:
                 untold[release.id] = str(error)
             except OSError as error:
@@ -215,9 +226,14 @@ class Tracing(Handovers):
         )  # fmt: skip
 
     def _in_release(
-        self, lineage: Lineage, release: Release, token: bytes, owed: Mapping[str, list[Owed]]
+        self,
+        lineage: Lineage,
+        release: Release,
+        subject: str,
+        token: bytes,
+        owed: Mapping[str, list[Owed]],
     ) -> InRelease | None:
-        """Return what a release has of a token's account; None if it never named it.
+        """Return what a release has of somebody, whose token it is; None if it never named her.
 
         Raises VerificationError if its files are not those that were sealed.
         """
@@ -234,7 +250,7 @@ class Tracing(Handovers):
                 place = at if version.number == 0 else place
         if not with_her:
             return None
-        held = self._held(release, with_her[-1], place)
+        held = self._held(release, with_her, place, subject)
         listed = self._listed(release, name)
         numbers = {version.number for version in with_her}
         models = tuple(m for m in self._models_of(lineage, release.id) if m.version in numbers)
@@ -299,15 +315,32 @@ class Tracing(Handovers):
             )
         return manifest.parse(data)
 
-    def _held(self, release: Release, version: Version, member: int) -> tuple[Held, ...] | None:
-        """Return classes and roles of her rows in the newest version that has her.
+    def _held(
+        self, release: Release, versions: Sequence[Version], member: int, subject: str
+    ) -> dict[int, tuple[Held, ...] | None]:
+        """Return classes and roles of her rows in each of the versions that have her.
 
-        None if its rows are not here any more and nobody asked while they were.
+        Of one whose rows are not here any more by the index that the release was made by; None if
+        that is gone too, and nobody asked while they were here.
         """
+        found: dict[int, tuple[Held, ...] | None] = {}
+        indexed: list[Row] | None = None
+        for version in versions:
+            held = self._kept_rows(release, version, member)
+            if held is None:
+                indexed = self._indexed(release, subject) if indexed is None else indexed
+                held = self._left_of(indexed, release, version)
+            order = sorted(held, key=lambda each: (each.data_class, each.role))
+            found[version.number] = tuple(order) or None
+        return found
+
+    def _kept_rows(self, release: Release, version: Version, member: int) -> list[Held] | None:
+        """Return what the lookup file of a version says, which is made while its rows are here."""
         path = self.folder / TRACE / f"{release.id}.{version.number}.classes"
         found = lookup.held(path, version.manifest, member)
-        if found is None and version == release.current:
-            folder = self.folder / "releases" / release.id
+        folder = self.folder / "releases" / release.id
+        here = version == release.current and (folder / manifest.OUTGOING / "data").is_dir()
+        if found is None and here:
             members = release.versions[0].members
             classes, who, kind, rows = presence.scan(
                 folder, self._manifest(release, version), members
@@ -319,9 +352,37 @@ class Tracing(Handovers):
             )  # fmt: skip
             lookup.write_rows(path, version.manifest, table)
             found = lookup.held(path, version.manifest, member)
-        if found is None:
-            return None
-        return tuple(sorted(found, key=lambda each: (each.data_class, each.role)))
+        return found
+
+    def _indexed(self, release: Release, subject: str) -> list[Row]:
+        """Return somebody's rows of a release as it was sealed, by its index; none if it is gone.
+
+        None, too, if what was withheld is not here as it was sealed. Takes a pass over the index.
+        """
+        try:
+            went = released_in(self._place(release), item_keys)
+            number = self.store.subject_ids().index(subject)
+            return [
+                row
+                for index in self._sources_of(release)
+                for row in presence.rows_naming(index, went, number)
+            ]
+        except (InputError, ReleaseError, VerificationError):
+            return []
+
+    def _left_of(self, rows: Sequence[Row], release: Release, version: Version) -> list[Held]:
+        """Count the rows that a version still had: those of which everybody is in it."""
+        if version.number and rows:
+            people = np.unique([n for row in rows for n in row.people])
+            named = self._named_in(release, Affected(people, np.zeros(len(people), np.uint8)))
+            names = self._names_of(release, version)
+            try:
+                there = {n for name, n in named.items() if names.find(name) is not None}
+            finally:
+                names.close()
+            rows = [row for row in rows if row.people <= there]
+        count = Counter((row.data_class, role) for row in rows for role in row.roles)
+        return [Held(*of, rows=number) for of, number in count.items()]
 
     def _listed(self, release: Release, name: bytes) -> int:
         """Return the number of the first drop list that has a pseudonym; 0 if none does."""

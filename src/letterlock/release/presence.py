@@ -1,11 +1,13 @@
 """Who is named in a release's rows, by class and role: read from its id columns, once per version.
 
 That the files are those that were sealed is verify's to check; here only the table of members is.
+Where a version's rows are gone, the index that it was made by still has one person's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +18,8 @@ import pyarrow.parquet as pq
 
 from letterlock.errors import VerificationError
 from letterlock.record.memberset import NAME_SIZE
+from letterlock.release.affected import Released, Table
+from letterlock.release.kernel import ROLE_SHIFT, SUBJECT_MASK
 from letterlock.release.manifest import MEMBERS, OUTGOING, PARTY_COLUMNS, PRIVATE
 from letterlock.release.verify import check_hash
 
@@ -74,6 +78,42 @@ def scan(
     rows = np.zeros(len(key), np.int64)
     np.add.at(rows, place, np.concatenate([empty, *counts]))
     return list(classes), key >> _BITS, key & ((1 << _BITS) - 1), rows
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row that names somebody: its class, her roles in it, and the numbers of all in it."""
+
+    data_class: str
+    roles: frozenset[int]
+    people: frozenset[int]
+
+
+def rows_naming(source: Table, went: Released, subject: int) -> Iterator[Row]:
+    """Yield the rows of a table that went with a release and name a subject, by the index alone.
+
+    Raises InputError if the index cannot be read, VerificationError as `went` does.
+    """
+    for group in range(source.groups):
+        items = source.items(group)
+        row = np.repeat(np.arange(len(items.kind)), np.diff(items.offsets))
+        party = items.parties
+        if items.quotes is not None and items.quote_offsets is not None:
+            quoting = np.repeat(np.arange(len(items.kind)), np.diff(items.quote_offsets))
+            row, party = np.concatenate([row, quoting]), np.concatenate([party, items.quotes])
+        hers = np.zeros(len(items.kind), np.bool_)
+        hers[row[party & SUBJECT_MASK == subject]] = True
+        hers &= went(source, group)
+        row, party = row[hers[row]], party[hers[row]]
+        order = np.argsort(row, kind="stable")
+        numbers, first = np.unique(row[order], return_index=True)
+        for number, parties in zip(numbers, np.split(party[order], first[1:]), strict=False):
+            who = parties & SUBJECT_MASK
+            yield Row(
+                source.kinds[items.kind[number]].data_class or "",
+                frozenset((parties[who == subject] >> ROLE_SHIFT).tolist()),
+                frozenset(who.tolist()),
+            )
 
 
 _BITS: Final = 24

@@ -48,7 +48,7 @@ def _release(release: Record) -> Iterator[str]:
         says = "names her" if version["names_her"] else "does not name her"
         where = f"event {version['event']}"
         yield f"  version {version['version']}, sealed {version['sealed_at']} ({where}): {says}"
-    yield from _rows(release["rows"])
+        yield from _rows(version["rows"])
     if release["recalled_at"] is not None:
         yield f"  recalled {release['recalled_at']}"
     if release["drop_list"] is not None:
@@ -69,10 +69,10 @@ def _release(release: Record) -> Iterator[str]:
 
 def _rows(rows: Sequence[Record] | None) -> Iterator[str]:
     if rows is None:
-        yield "  in which rows cannot be told any more: they are gone from here"
+        yield "    in which rows cannot be told any more: they are gone from here"
         return
     for row in rows:
-        yield f"  {word(row['data_class'])}: {_many(row['rows'], 'row')} as {row['role']}"
+        yield f"    {word(row['data_class'])}: {_many(row['rows'], 'row')} as {row['role']}"
 
 
 def _delivery(delivery: Record) -> Iterator[str]:
