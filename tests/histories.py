@@ -50,10 +50,10 @@ def left(release: str, number: int) -> dict[str, Any]:
     return {"members": members, "depth": 7, "root": root, "rows": 2 * members}
 
 
-def certified(model: str, owner: str, *, complete: bool) -> str:
+def certified(model: str, owner: str, *, complete: bool, at: int = 0) -> str:
     """Write a certificate that a model is destroyed, or that some of it is left."""
     place = Place("cluster", "erased" if complete else "left", "")
-    return Certificate(model, owner, "A", "overwritten", 0, (place,), "none").encode().decode()
+    return Certificate(model, owner, "A", "overwritten", at, (place,), "none").encode().decode()
 
 
 @dataclass
@@ -166,7 +166,7 @@ class History:
 
     def destroyed(self, model: str, *, complete: bool = True, owner: str = "tern") -> Event:
         """Record a certificate of a model's destruction, countersigned by its owner."""
-        said = certified(model, owner, complete=complete)
+        said = certified(model, owner, complete=complete, at=self.now)
         hash_ = hashlib.sha256(said.encode()).hexdigest()
         return self.add(
             "model.destroyed", model=model, owner=owner, certificate=hash_, complete=complete,

@@ -294,7 +294,10 @@ def test_places_that_cannot_be_read_certify_nothing(both, tmp_path):
     path.write_text(json.dumps(listed))
     body = {"obligation": index, "places": listed, "complete": False}
     refused = said(*certify, *signed(tmp_path, "erasure.certified", body), code=1)
-    assert "is what can become of it" in refused
+    assert "an outcome is one of" in refused
+    for where in ("", " "):
+        path.write_text(json.dumps([{"where": where, "outcome": "erased", "what": ""}]))
+        assert "a place has a name" in said(*certify, code=1)
     assert "no obligation" in said("obligations", "explain", "O-x", "-w", both.platform, code=2)
     gate = Gate(both.platform, now=NOW + DAY)
     assert not gate.lineage().certified
@@ -385,8 +388,13 @@ def test_a_clock_that_is_set_back_opens_no_gate(both):
 def test_a_certificate_of_what_is_yet_to_be_done_shows_nothing(both, tmp_path):
     """Its recipient signed it, dated next year: refused, and the model is there."""
     first = told("model", "list", "-i", both.inbox)["models"][0]["model"]
-    path = certificate(tmp_path, first, time=str(NOW + 365 * DAY))
-    said("model", "destroy", first, "--certificate", path, "-i", both.inbox, "--now", SOON)
+    for time in (0, NOW - DAY, NOW + 365 * DAY):
+        path = certificate(tmp_path, first, time=str(time))
+        refused = said("model", "destroy", first, "--certificate", path, "-i", both.inbox,
+                       "--now", SOON, code=1)  # fmt: skip
+        assert "it says what was done, not what will be" in refused
+    at_its_clock = text_of(NOW + 366 * DAY)
+    said("model", "destroy", first, "--certificate", path, "-i", both.inbox, "--now", at_its_clock)
     out = tmp_path / "inventory"
     said("inventory", both.release, "-i", both.inbox, "--out", out, "--now", SOON)
     assert "not what will be" in said(
@@ -419,3 +427,38 @@ def test_a_no_that_lies_unjudged_raises_the_alarm(both):
     assert "met late by event" in said("obligations", *platform, LATE, code=3)
     (drop,) = owed(both, LATE, code=3)["drop"]
     assert "late: recorded" in said("obligations", "explain", drop["obligation"], *platform, LATE)
+
+
+def test_nothing_is_certified_as_gone_while_it_lies_here(both, tmp_path):
+    """The gate looks into its own folder; without the rows it keeps who was in them, for proofs."""
+    with closing(both.gate()) as gate:
+        gate.recall(both.release, "a mistake")
+    (duty,) = owed(both, SOON)["erase"]
+    places = [{"where": "releases/", "outcome": "erased", "what": "every row"}]
+    path = tmp_path / "places.json"
+    path.write_text(json.dumps(places))
+    certify = ("obligations", "certify", duty["obligation"], "--places", path, "-w", both.platform,
+               "--now", SOON)  # fmt: skip
+    index = int(duty["obligation"].removeprefix("O-"))
+    body = {"obligation": index, "places": places, "complete": True}
+    signatures = signed(tmp_path, "erasure.certified", body)
+    rows = both.platform / "releases" / both.release / "outgoing" / "data"
+    assert "remove that folder first" in said(*certify, *signatures, code=2)
+    assert owed(both, SOON)["erase"][0]["state"] == "open"
+    shutil.rmtree(rows)
+    met = said(*certify, *signatures)
+    assert "nothing is left in releases/" in met
+    assert "keeps who was in it" in met
+    said("prove", "member", YES[0], both.release, "--out", tmp_path / "proof", "-w", both.platform)
+
+
+def test_a_model_of_the_platform_is_not_destroyed_before_it_is_there(both, tmp_path):
+    """Its files were there when it was registered; a certificate of 1970 is of something else."""
+    model = weights(tmp_path / "ours", b"ours")
+    said("model", "register", tmp_path / "ours", "--name", "ours", "--from", both.release,
+         "--owner", "own", "-w", both.platform, "--now", SOON)  # fmt: skip
+    destroy = ("model", "destroy", model, "-w", both.platform, "--now", LATE, "--certificate")
+    for time in (0, NOW):
+        path = certificate(tmp_path, model, owner="own", time=str(time))
+        assert "its files were there then" in said(*destroy, path, code=1)
+    said(*destroy, certificate(tmp_path, model, owner="own", time=str(NOW + 2 * DAY)))

@@ -289,6 +289,21 @@ def test_an_empty_sweep_is_remembered_by_the_signed_head_alone(gate):
     assert gate.unjudged() is None
 
 
+def test_a_release_that_was_never_handed_over_is_judged_when_asked(tmp_path):
+    """No sweep judges it; whoever supersedes it learns who may not be in it, and it is owed."""
+    with closing(workspace(tmp_path / "w")) as gate:
+        release = gate.build(PURPOSE, RECIPIENT).release
+        with pytest.raises(UsageError, match="nobody more is to be dropped"):
+            gate.supersede(release)
+        withdraw(gate.folder, "ann")
+        assert gate.sweep() == []
+        assert gate.supersede(release).version == 1
+        assert gate.stale(release) == 0
+        assert {d.duty for d in gate.lineage().open()} == {"drop"}
+        gate.publish_drops()
+        assert not list(gate.lineage().open())
+
+
 def test_an_erased_person_is_dropped(gate):
     """Whom nothing is known of any more goes out, since the time of her erasure."""
     gate.erase("cem")

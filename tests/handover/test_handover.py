@@ -751,7 +751,8 @@ def test_a_part_of_what_is_gone_is_not_destroyed_again(signed: tuple[Companies, 
     line = models.register(both.inbox, weights, "m", releases=[both.release], now=w.NOW)
     model = line["model"]
     partly, wholly = (
-        certified(model, w.RECIPIENT, complete=complete).encode() for complete in (False, True)
+        certified(model, w.RECIPIENT, complete=complete, at=w.NOW).encode()
+        for complete in (False, True)
     )
     for written in (partly, wholly, wholly):
         models.destroy(both.inbox, model, written, "it", now=w.NOW)

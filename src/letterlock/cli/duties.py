@@ -29,7 +29,7 @@ from letterlock.domain import counted, text_of
 from letterlock.errors import ApprovalError, InputError
 from letterlock.evidence import strict
 from letterlock.gate import Owed
-from letterlock.gate.obligations import State, certificate_body
+from letterlock.gate.obligations import State, certificate_body, left_in
 from letterlock.gate.workspace import wall_clock
 from letterlock.inbox import models as inbox_models
 from letterlock.lineage.certificate import Certificate
@@ -145,11 +145,17 @@ def certify(
         show.as_json({"obligation": obligation, "met": closed, "places": listed})
         raise typer.Exit(0 if closed else NO)
     if closed:
-        show.OUT.print(f"{obligation} is met: nothing is left anywhere")
+        show.OUT.print(f"{obligation} is met: nothing is left in {_listed(listed)}", markup=False)
+        if release := gate.obligation(obligation).duty.release:
+            show.OUT.print(f"  releases/{release} keeps who was in it, for proofs and trace")
         return
-    left = ", ".join(p["where"] for p in listed if p["outcome"] not in {"erased", "key destroyed"})
+    left = ", ".join(left_in(listed))
     show.OUT.print(f"{obligation} stays open: recorded as partial, left: {left or 'everything'}")
     raise typer.Exit(NO)
+
+
+def _listed(places: Iterable[dict[str, str]]) -> str:
+    return ", ".join(each["where"] for each in places)
 
 
 @contextmanager

@@ -398,10 +398,15 @@ class Drops(Items, Obligations, Judged):
     def supersede(self, release: str) -> Superseded:
         """Put in a release's place the version after its newest drop list, and record it.
 
-        An interruption at any moment leaves the one version or the other, and the next call, or the
+        One that no sweep judges, since it was never handed over, is judged first. An
+        interruption at any moment leaves the one version or the other, and the next call, or the
         next build, goes on from there. Raises UsageError if there is nothing to drop.
         """
+        asked = self._release(release)
         try:
+            if asked.recalled is None and not is_used(self.lineage(), asked):
+                with self._dropping():
+                    self._swept(release, silent)
             with self._one_build():
                 found = self._supersede(self._release(release))
         except OSError as error:

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from letterlock.errors import LetterlockError, UsageError
 from letterlock.gate.keys import Kept
 from letterlock.gate.trace import InRelease, Trace, Tracing
 from letterlock.lineage import duties
+from letterlock.lineage.certificate import Outcome, is_done
 from letterlock.lineage.graph import Delivery, Duty, Model
 from letterlock.store.keys import VRF
 from letterlock.store.tokens import forget
-
-Outcome: TypeAlias = Literal["erased", "key destroyed", "left", "unsupported"]
-_DONE: Final = frozenset({"erased", "key destroyed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class Erased:
     @property
     def complete(self) -> bool:
         """Whether nothing of the person is left anywhere that this program knows of."""
-        return all(place.outcome in _DONE for place in self.places)
+        return is_done(place.outcome for place in self.places)
 
 
 class Erasure(Tracing):

@@ -430,7 +430,7 @@ class Handovers(Releases, Proofs, Models):
         if self._release(release).recalled is not None:
             raise UsageError(f"release {release} is recalled already")
         with self._writing():
-            lineage, now, policies = self.lineage(), self.now(), self.rules().policies
+            lineage, now, policies = self.lineage(), self.now(), self._policies()
             named = order if order in lineage.orders else ""
             owed = duties.for_recall(lineage, release, now, named, policies)
             recalled = Draft("release.recalled", {"release": release, "order": order})

@@ -133,6 +133,11 @@ class Models(Obligations):
                 f"{what}: it is about model {told.model:.12} of {told.owner}, not about "
                 f"{model.digest:.12} of {model.owner}"
             )
+        if told.time < model.time:
+            raise InputError(
+                f"{what}: it is dated {text_of(told.time)}, and model {model.digest:.12} was "
+                f"registered {text_of(model.time)}: its files were there then"
+            )
         self.record_linked(self._destroyed(told, ""))
         return told, self.settle()
 

@@ -12,9 +12,10 @@ from letterlock.domain import PolicyVersion, Signature, Time, text_of
 from letterlock.errors import GateClosed, UsageError
 from letterlock.gate.workspace import Workspace, signed_by
 from letterlock.ledger import Draft
-from letterlock.lineage import duties
+from letterlock.lineage import certificate, duties
 from letterlock.lineage.events import CERTIFIED
 from letterlock.lineage.graph import Duty, Lineage
+from letterlock.release import manifest
 
 State: TypeAlias = Literal["open", "overdue", "met"]
 
@@ -156,7 +157,8 @@ class Obligations(Workspace):
         """Record what became of each place that an erasure had to reach, as two operators signed.
 
         Returns whether that closes the duty: only if nothing is left anywhere. Raises UsageError,
-        InputError for places that cannot be read, ApprovalError.
+        also while rows of the release lie here; InputError for places that cannot be read,
+        ApprovalError.
         """
         found = self.obligation(name)
         if found.duty.duty != "erase":
@@ -164,9 +166,27 @@ class Obligations(Workspace):
         if found.state == "met":
             raise UsageError(f"{name} was met by event {found.evidence}")
         body, signatures = certificate_body(found.duty.index, places), list(signatures)
+        if body["complete"]:
+            self._check_rows_gone(found.duty.release)
         self._check_approved(CERTIFIED, body, signatures)
         self.record_linked(Draft(CERTIFIED, {**body, "signatures": signed_by(signatures)}))
         return any(duty.index == found.duty.index for duty in self.settle())
+
+    def _check_rows_gone(self, release: str) -> None:
+        """Raise UsageError while the gate's own folder has rows of a release ("" for none).
+
+        Who is in it, the manifest, and `private/` are no rows: proofs and `trace` need them.
+        """
+        if not release:
+            return
+        folder = self.folder / "releases"
+        for version in folder.glob(f"*{release}*"):  # one that was interrupted is there twice
+            rows = version / manifest.OUTGOING / manifest.DATA
+            if any(path.is_file() for path in rows.rglob("*")):
+                raise UsageError(
+                    f"rows of release {release} are in {rows}: remove that folder first, and only "
+                    "it (docs/obligations.md, A recall)"
+                )
 
     def _check_approved(
         self, kind: str, body: dict[str, Any], signatures: Iterable[Signature]
@@ -184,10 +204,18 @@ class Obligations(Workspace):
 
 
 def certificate_body(obligation: int, places: Iterable[dict[str, str]]) -> dict[str, Any]:
-    """Return what two operators sign of an erasure; it is complete if nothing is left anywhere."""
+    """Return what two operators sign of an erasure; complete if nothing is left in any place.
+
+    Raises InputError for places that cannot be read.
+    """
     listed = list(places)
-    done = bool(listed) and all(p.get("outcome") in {"erased", "key destroyed"} for p in listed)
+    done = certificate.is_done(certificate.place(each, "places").outcome for each in listed)
     return {"obligation": obligation, "places": listed, "complete": done}
+
+
+def left_in(places: Iterable[dict[str, str]]) -> list[str]:
+    """Return the places in which something is left."""
+    return [each["where"] for each in places if not certificate.is_done([each["outcome"]])]
 
 
 def _met(duty: Duty, event: int) -> Draft:

@@ -99,6 +99,11 @@ def destroy(inbox: Path, digest: str, written: bytes, what: str, *, now: Time) -
             )
     if (said.model, said.owner) != (model["model"], model["owner"]):
         raise InputError(f"{what}: it is about model {said.model:.12} of {said.owner}")
+    if not model["at"] <= said.time <= now:
+        raise InputError(
+            f"{what}: it is dated {text_of(said.time)}: it says what was done, not what will be, "
+            f"to a model whose files were there {text_of(model['at'])}"
+        )
     line = {"at": now, "model": said.model, "certificate": said.encode().decode()}
     for place in places:
         reads.append(place / DESTROYED, line)

@@ -8,8 +8,9 @@ Spec: docs/spec/lineage.md#certificates.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from letterlock.domain import Time, canonical
 from letterlock.errors import InputError
@@ -19,17 +20,25 @@ FORMAT: Final = "letterlock/destruction/v1"
 LIMIT: Final = 1 << 14
 """Bytes of a certificate: it is part of an inventory, and that of one entry of the log."""
 
-OUTCOMES: Final = ("erased", "key destroyed", "left", "unsupported")
+Outcome: TypeAlias = Literal["erased", "key destroyed", "left", "unsupported"]
+OUTCOMES: Final[tuple[str, ...]] = get_args(Outcome)
 """What became of one place; "unsupported": it cannot be erased there."""
-BACKUPS: Final = ("none", "erased", "key destroyed", "left", "unsupported")
+BACKUPS: Final = ("none", *OUTCOMES)
 """The same of every backup together; "none": there never was one."""
 DONE: Final = frozenset({"none", "erased", "key destroyed"})
+"""Of these, what leaves nothing."""
 
 _SHAPE: Final[strict.Shape] = {
     "format": str, "model": str, "owner": str, "by": str, "how": str, "time": int,
     "places": list, "backups": str,
 }  # fmt: skip
 _PLACE: Final[strict.Shape] = {"where": str, "outcome": str, "what": str}
+
+
+def is_done(outcomes: Iterable[str]) -> bool:
+    """Say whether nothing is left in places of which that became; in no place, nothing is done."""
+    said = list(outcomes)
+    return bool(said) and "none" not in said and DONE.issuperset(said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,7 @@ class Certificate:
     @property
     def complete(self) -> bool:
         """Whether nothing of the model is left, by what it says."""
-        return self.backups in DONE and all(each.outcome in DONE for each in self.places)
+        return self.backups in DONE and is_done(each.outcome for each in self.places)
 
     def encode(self) -> bytes:
         """Write it as it is published: canonical JSON."""
@@ -74,7 +83,7 @@ def parse(data: bytes, what: str = "certificate") -> Certificate:
             raise InputError(f"{what}: {key} is empty")
     if not re.fullmatch("[0-9a-f]{64}", found["model"]):
         raise InputError(f"{what}: model is the digest that it is registered by")
-    places = tuple(_place(each, what) for each in found.pop("places"))
+    places = tuple(place(each, f"{what}: place") for each in found.pop("places"))
     if not places:
         raise InputError(f"{what}: places: a model was somewhere")
     if found["backups"] not in BACKUPS:
@@ -82,10 +91,11 @@ def parse(data: bytes, what: str = "certificate") -> Certificate:
     return Certificate(**found, places=places)
 
 
-def _place(value: object, what: str) -> Place:
-    place = Place(**strict.shaped(value, _PLACE, f"{what}: place"))
-    if place.outcome not in OUTCOMES:
-        raise InputError(f"{what}: the outcome of a place is one of {', '.join(OUTCOMES)}")
-    if not place.where.strip():
+def place(value: object, what: str) -> Place:
+    """Read one place, of a certificate or of an erasure. Raises InputError."""
+    found = Place(**strict.shaped(value, _PLACE, what))
+    if found.outcome not in OUTCOMES:
+        raise InputError(f"{what}: an outcome is one of {', '.join(OUTCOMES)}")
+    if not found.where.strip():
         raise InputError(f"{what}: a place has a name (where)")
-    return place
+    return found

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 from letterlock.domain import Reason
 from letterlock.errors import InputError, UsageError
 from letterlock.evidence import strict
+from letterlock.lineage import certificate
 
 Body: TypeAlias = Mapping[str, Any]
 
@@ -33,7 +34,6 @@ _HASH: Final = re.compile("[0-9a-f]{64}")
 _GRANT: Final = re.compile("[0-9a-f]{32}")
 _RELEASE: Final = re.compile("[0-9a-f]{16}")
 _REASONS: Final = frozenset(reason.name.lower() for reason in Reason)
-_OUTCOMES: Final = frozenset({"erased", "key destroyed", "left", "unsupported"})
 
 _LONGEST_NAME: Final = 200
 _SHAPES: Final[Mapping[str, strict.Shape]] = {
@@ -96,7 +96,6 @@ _QUERY: Final[strict.Shape] = {
 _OF_RELEASE: Final[strict.Shape] = {"release": str, "version": int}
 _OF_MODEL: Final[strict.Shape] = {"model": str, "how": str}
 _EXTERNAL: Final[strict.Shape] = {"external": str, "digest": str, "how": str}
-_PLACE: Final[strict.Shape] = {"where": str, "outcome": str, "what": str}
 _SIGNATURE: Final[strict.Shape] = {"operator": str, "signature": str}
 
 
@@ -175,8 +174,7 @@ def _reasons(value: Body, where: str) -> None:
 
 def _places(value: list[object], where: str) -> None:
     for each in value:
-        if strict.shaped(each, _PLACE, where)["outcome"] not in _OUTCOMES:
-            raise InputError(f"{where}: {', '.join(sorted(_OUTCOMES))} is what can become of it")
+        certificate.place(each, where)
 
 
 def _signatures(value: list[object], where: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
-from letterlock.domain import sha256
+from letterlock.domain import Time, sha256, text_of
 from letterlock.errors import InputError, LedgerError, SignatureError
 from letterlock.ledger import Event
 from letterlock.lineage import certificate, duties, events, inventory
@@ -32,6 +32,9 @@ from letterlock.lineage.graph import (
     Version,
 )
 from letterlock.lineage.inventory import Inventory
+from letterlock.record.quorum import AHEAD
+
+_SECOND: Final[Time] = 1_000_000
 
 
 def fold(recorded: Iterable[Event], onto: Lineage | None = None) -> Lineage:
@@ -279,13 +282,24 @@ def _destroyed(lineage: Lineage, body: Body, event: Event) -> None:
     if model.gone:
         raise InputError(f"model {body['model']} is destroyed already")
     if model.owner in lineage.keys:  # who has a key to sign with answers with it
-        _check_told(_countersigned(lineage, model.owner, body["note"]), body)
+        told = _check_told(_countersigned(lineage, model.owner, body["note"]), body)
+        _check_when(told, lineage.learnt_from(model.digest), event.time)
     said = (body["certificate"], body["complete"])
     model.destroyed = Destroyed(*said, event.index, event.time)
 
 
-def _check_told(said: Inventory, body: Body) -> None:
-    """Check that an inventory has the certificate that an event names. Raises InputError."""
+def _check_when(told: certificate.Certificate, made: Time, now: Time) -> None:
+    """Refuse what was done before the model could be there, or is yet to be done: InputError."""
+    apart = AHEAD * _SECOND  # two clocks
+    if not made - apart <= told.time <= now + apart:
+        raise InputError(
+            f"the certificate of model {told.model:.12} is dated {text_of(told.time)}: it says "
+            f"what was done, not what will be, and the model is no older than {text_of(made)}"
+        )
+
+
+def _check_told(said: Inventory, body: Body) -> certificate.Certificate:
+    """Return the certificate that an event names, which an inventory has. Raises InputError."""
     told = next(
         (each.certificate for each in said.destroyed_models if each.model == body["model"]), ""
     )
@@ -294,6 +308,7 @@ def _check_told(said: Inventory, body: Body) -> None:
         raise InputError(f"an inventory that does not say that model {body['model']} is destroyed")
     if (sha256(told.encode()), found.complete) != (body["certificate"], body["complete"]):
         raise InputError(f"model {body['model']}: another certificate than its owner signed")
+    return found
 
 
 def _due(lineage: Lineage, body: Body, event: Event) -> None:
@@ -350,7 +365,7 @@ def _certified(lineage: Lineage, body: Body, event: Event) -> None:
     if duty is None or duty.duty != "erase":
         raise InputError(f"O-{body['obligation']} is no duty to erase")
     places = tuple((each["where"], each["outcome"], each["what"]) for each in body["places"])
-    done = bool(places) and all(outcome in {"erased", "key destroyed"} for _, outcome, _ in places)
+    done = certificate.is_done(outcome for _, outcome, _ in places)
     if body["complete"] != done:
         raise InputError("an erasure is complete if nothing is left anywhere, and only then")
     said = (body["obligation"], body["complete"], places)

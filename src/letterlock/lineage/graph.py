@@ -292,6 +292,11 @@ class Lineage:
                     )
         return found
 
+    def learnt_from(self, digest: str) -> Time:
+        """Return when the last of the releases was sealed that are in a model: it is no older."""
+        sealed = (self.releases[r].versions[0].time for r in self.versions_of(digest))
+        return max(sealed, default=0)
+
     def ancestors(self, digest: str) -> Iterator[Model]:
         """Yield the models that one came of, however far, nearest first."""
         asked, seen = [digest], {digest}

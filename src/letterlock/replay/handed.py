@@ -337,13 +337,7 @@ class _Story:
         found.append(
             Latency("own copy", RECIPIENT_WITHIN, self.at - since, f"version {version} is sealed")
         )
-        self.at = since + HEAD_WITHIN + 2 * _SWEEP
-        try:
-            before.check()
-        except StaleDrops:
-            found.append(Latency("reader, no news", HEAD_WITHIN, HEAD_WITHIN, "it stops"))
-        else:
-            raise InputError("a reader went on by a drop list that nobody renewed for a day")
+        found.append(self.without_news(before))
         self.at = since + 3 * DAY
         self.publish()
         kept = f"{self.apply():,} rows are left, countersigned"
@@ -356,6 +350,17 @@ class _Story:
         gone = f"{len(self.gone)} destroyed, each with a certificate, and two learned anew"
         found.append(Latency("model", days * DAY, self.at - since, gone))
         return tuple(found)
+
+    def without_news(self, reader: Any) -> Latency:  # noqa: ANN401 - see open_release
+        """Publish nothing, and see how old the oldest head is by which a reader goes on."""
+        published, oldest = self.at, 0
+        for self.at in range(published, published + 2 * HEAD_WITHIN, _SWEEP):
+            try:
+                reader.check()
+            except StaleDrops:
+                return Latency("reader, no news", HEAD_WITHIN, oldest, "then it stops")
+            oldest = self.at - published
+        raise InputError("a reader went on by a drop list that nobody renewed for two days")
 
     def supersede(self) -> int:
         """Make the next version of each release that needs one; returns that of the delivered."""
@@ -476,7 +481,7 @@ class _Story:
         Who was in it stays, as pseudonyms, so that everybody can still be shown whether she was.
         """
         for release in found.reached.releases:
-            shutil.rmtree(self.workspace / "releases" / release / manifest.OUTGOING / "data")
+            shutil.rmtree(self.workspace / "releases" / release / manifest.OUTGOING / manifest.DATA)
         places = [{"where": "releases/", "outcome": "erased", "what": "every shard was removed"}]
         with self.gate() as gate:
             for duty in found.owed:
