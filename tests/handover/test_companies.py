@@ -15,6 +15,8 @@ from letterlock.lineage import inventory
 from letterlock.record.note import Kind, SecretSigner
 from letterlock.store.keys import ED25519
 
+TERMS = b"Only for training.\n"
+
 
 def test_a_release_goes_out_and_its_receipt_comes_back(tmp_path: Path):
     """Approved, delivered, received, countersigned and acknowledged: each leaves its event."""
@@ -50,14 +52,18 @@ def test_two_companies_and_a_withdrawal_between(tmp_path: Path):
     said = companies.run("recipient", "key", both.inbox / "card.json", *here, code=1)
     assert "letterlock approve recipient.keyed" in said
     both.register()
-    said = companies.run("release", "approve", both.release, *here, code=1)
+    said = companies.run("release", "approve", both.release, *here, code=2)
+    assert "on which terms, says --terms FILE" in said
+    (tmp_path / "terms.txt").write_bytes(TERMS)
+    here_on_terms = ("--terms", tmp_path / "terms.txt", *here)
+    said = companies.run("release", "approve", both.release, *here_on_terms, code=1)
     assert "letterlock approve release.approved" in said
     signatures = signed(both, tmp_path)
     options = [word for path in signatures for word in ("--signature", path)]
-    companies.run("release", "approve", both.release, *options[:2], *here, code=1)
+    companies.run("release", "approve", both.release, *options[:2], *here_on_terms, code=1)
     companies.run("deliver", both.release, "--out", both.post, *here, code=3)
     assert not both.post.exists() or not list(both.post.iterdir())
-    companies.run("release", "approve", both.release, *options, *here)
+    companies.run("release", "approve", both.release, *options, *here_on_terms)
     assert "approved" in companies.run("release", "list", *here)
     package, letter = both.deliver()
 
@@ -97,7 +103,7 @@ def test_two_companies_and_a_withdrawal_between(tmp_path: Path):
 def signed(both: companies.Companies, folder: Path) -> list[Path]:
     """Let two operators sign the approval by the command line; returns the signatures."""
     gate = both.gate()
-    body = gate.approval_body(both.release)
+    body = gate.approval_body(both.release, TERMS)
     gate.close()
     found = []
     for name, key in w.KEYS.items():

@@ -27,7 +27,7 @@ from letterlock.cli.options import (
     signatures_of,
 )
 from letterlock.domain import counted, text_of
-from letterlock.errors import ApprovalError
+from letterlock.errors import ApprovalError, UsageError
 from letterlock.gate.handover import EXPIRES, key_body
 from letterlock.handover.card import parse as read_card
 from letterlock.inbox import Inbox
@@ -60,6 +60,10 @@ def approve_release(
     """Let a release go to its recipient, as it is now; two operators sign that."""
     gate = gate_of(workspace, now)
     said = content_of(terms) if terms is not None else b""
+    if not said and gate.needs_terms(release):
+        raise UsageError(
+            f"release {release} goes to a third party: on which terms, says --terms FILE"
+        )
     try:
         gate.approve_release(release, signatures_of(signature or ()), terms=said)
     except ApprovalError as error:

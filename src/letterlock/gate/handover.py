@@ -131,6 +131,11 @@ class Handovers(Releases, Proofs, Models):
             self.publish_blob(terms)
         self._record_two("release.approved", body, signatures)
 
+    def needs_terms(self, release: str) -> bool:
+        """Say whether a release goes to a third party: nobody lets that go without terms."""
+        recipient = self.rules().recipients[self._release(release).recipient]
+        return recipient.recipient_class is RecipientClass.THIRD_PARTY
+
     def handed(self) -> list[Handed]:
         """Return every sealed release, and whether it is approved as it is now."""
         lineage = self.lineage()
