@@ -8,7 +8,7 @@ Spec: docs/spec/drops.md#6-not-judged-yet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -71,11 +71,11 @@ class Judged(PublicLog):
         """
         kept = None if releases is None else set(releases)
         asked = [r for r in in_care(self.lineage()) if kept is None or r.id in kept]
-        looks = [(each.id, self._look(each)) for each in asked]
-        if not looks:
+        if not asked:
             return None
-        since = min(look.upto for _, look in looks)
+        since = min(map(_judged_to, asked))
         events = [e for e in self._events_after(since, subject) if may_narrow(e)]
+        looks = [(each.id, self._look(each, events)) for each in asked]
         missed = {e.index: e for e in events if any(not look.saw(e) for _, look in looks)}
         if not missed:
             return None
@@ -91,9 +91,10 @@ class Judged(PublicLog):
         events = self.store.events(upto=upto, subjects=[subject])
         return (event for event in events if event.index > after)
 
-    def _look(self, release: Release) -> _Look:
-        upto = max([release.versions[0].checked, *(each.upto for each in release.lists)])
-        head = self._head(release.id)
+    def _look(self, release: Release, events: Sequence[Event]) -> _Look:
+        """Return what was judged of a release; its head is read only if something came after."""
+        upto = _judged_to(release)
+        head = self._head(release.id) if events and events[-1].index > upto else None
         return _Look(upto) if head is None else _Look(upto, head.size, head.as_of * _SECOND)
 
     def _head(self, release: str) -> feed.Head | None:
@@ -118,6 +119,11 @@ class _Look:
 
     def saw(self, event: Event) -> bool:
         return event.index <= self.upto or (event.index < self.size and event.time <= self.as_of)
+
+
+def _judged_to(release: Release) -> int:
+    """Return the last event that the seal or a drop list of a release was made by."""
+    return max([release.versions[0].checked, *(each.upto for each in release.lists)])
 
 
 def in_care(lineage: Lineage) -> list[Release]:

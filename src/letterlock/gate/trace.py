@@ -361,7 +361,7 @@ class Tracing(Handovers):
         """
         try:
             went = released_in(self._place(release), item_keys)
-            number = self.store.subject_ids().index(subject)
+            (number,) = self.store.known([subject]).values()
             return [
                 row
                 for index in self._sources_of(release)
