@@ -38,7 +38,7 @@ from letterlock.domain import (
     within,
     year_of,
 )
-from letterlock.errors import InputError, LetterlockError, PolicyError
+from letterlock.errors import InputError, LetterlockError, PolicyError, reason
 
 INTEGERS = st.integers(-END, END)
 TEXTS = st.text() | st.sampled_from(["", "a", "é", '\x00\x1f\x7f"\\/', "\U0001f600", "\ufb33"])
@@ -293,3 +293,11 @@ def test_a_policy_error_names_its_place(file: str, lineno: int, text: str):
     assert str(error) == text
     assert (error.file, error.line) == (file, lineno)
     assert isinstance(error, InputError)
+
+
+def test_an_error_of_the_system_gives_its_reason_without_the_path(tmp_path):
+    """The message that names the path need not say it twice."""
+    with pytest.raises(FileNotFoundError) as lost:
+        (tmp_path / "none").read_bytes()
+    assert reason(lost.value) == "No such file or directory"
+    assert reason(OSError("disk on fire")) == "disk on fire"
