@@ -66,7 +66,7 @@ def test_it_is_published_in_one_way():
         ({"time": 1.5}, "not JSON|integer"),
         ({"places": []}, "a model was somewhere"),
         ({"places": ["cluster"]}, "not an object"),
-        ({"places": [{"where": "c", "outcome": "gone", "what": ""}]}, "the outcome of a place"),
+        ({"places": [{"where": "c", "outcome": "gone", "what": ""}]}, "an outcome is one of"),
         ({"places": [{"where": " ", "outcome": "erased", "what": ""}]}, "has a name"),
         ({"places": [{"where": "c", "outcome": "erased"}]}, "what is missing"),
         ({"backups": "maybe"}, "backups is one of"),
